@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+#include "sys.h"
+#include "wakeup.h"
+
+namespace detent {
+
+Wakeup::Wakeup() : fd_(sys::check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {}
+
+// Both ignore EAGAIN: a counter that is full is readable, one that is empty is not (eventfd(2)).
+void Wakeup::signal() const noexcept {
+  const sys::KeepErrno keep;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(fd(), &one, sizeof one);
+}
+
+void Wakeup::clear() const noexcept {
+  const sys::KeepErrno keep;
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(fd(), &count, sizeof count);
+}
+
+}  // namespace detent

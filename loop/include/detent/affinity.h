@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The thread and the process that a loop belongs to: the ones in which it was made.
+///
+/// A loop is used by one thread, and a forked child must leave its parent's loop alone: the two
+/// share the kernel's objects behind it, so the child could edit what the parent waits for. The
+/// checks cost a few instructions and no system call, and stay on in release builds.
+#pragma once
+
+#include <atomic>
+
+namespace detent {
+
+namespace affinity {
+// Its address differs in each living thread; `constinit` spares the access a wrapper call.
+inline thread_local constinit char thread_mark = 0;
+// How many forks lie between the first process that made a loop and this one (pthread_atfork(3)).
+extern std::atomic<unsigned> fork_count;
+}  // namespace affinity
+
+/// Remembers the thread and the process that made it.
+class Affinity {
+ public:
+  Affinity();
+
+  /// True in a process forked from the one that made this.
+  [[nodiscard]] bool in_forked_child() const noexcept {
+    return forks_ != affinity::fork_count.load(std::memory_order_relaxed);
+  }
+  /// True in the thread that made this.
+  [[nodiscard]] bool on_own_thread() const noexcept { return thread_ == &affinity::thread_mark; }
+
+  /// Throws std::logic_error that names `call` when used by another thread or a forked child.
+  void check(const char* call) const {
+    if (!on_own_thread() || in_forked_child()) [[unlikely]]
+      fail(call);
+  }
+  /// The same for functions that must not throw: ends the program with a message on another
+  /// thread. A forked child passes: its destructors must be able to run.
+  void check_or_terminate(const char* call) const noexcept {
+    if (!on_own_thread()) [[unlikely]]
+      terminate_unless_forked(call);
+  }
+
+ private:
+  [[noreturn]] void fail(const char* call) const;
+  void terminate_unless_forked(const char* call) const noexcept;
+
+  const char* thread_ = &affinity::thread_mark;
+  unsigned forks_;
+};
+
+}  // namespace detent

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The right to be called: while a Handle lives its callback may run, when it goes the callback
+/// never runs again.
+///
+///     detent::Handle hook = reactor.before_wait([&] { flush_statistics(); });
+///     hook.cancel();                        // or let it go out of scope
+///
+/// The seven rules of lifetimes, which Watch and Timer follow too:
+///  1. A handle *is* the registration: move-only, and it cancels when destroyed.
+///  2. It may be destroyed, moved or cancelled anywhere, inside its own callback too.
+///  3. Registrations are named by number (HandlerId), so a stale number finds nothing.
+///  4. A handle that outlives its service is inert.
+///  5. Declare a descriptor before its watch: the watch must go first.
+///  6. A callback runs in place; if it is cancelled meanwhile, its captures are destroyed just
+///     after it returned or threw.
+///  7. Loops do not nest: running a loop inside one of its callbacks throws.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "detent/affinity.h"
+#include "detent/handler_id.h"
+
+namespace detent {
+
+/// What a handle is registered with: implemented by services such as the reactor.
+class HandleOwner {
+ public:
+  /// Ends the registration `id`, if it still exists.
+  virtual void cancel(HandlerId id) noexcept = 0;
+  /// Whether `id` may still be called.
+  [[nodiscard]] virtual bool active(HandlerId id) const noexcept = 0;
+
+ protected:
+  ~HandleOwner() = default;
+};
+
+/// Shared by a service and its handles, and outlives whichever goes first: it says whether the
+/// service still lives, and to which thread it belongs.
+class Lifeline {
+ public:
+  /// For a service: make one as a member, and call `cut` first thing in the destructor.
+  explicit Lifeline(HandleOwner& owner) : shared_(new Shared(owner)) {}
+  Lifeline(const Lifeline& other) noexcept : shared_(other.shared_) { hold(); }
+  Lifeline(Lifeline&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+  Lifeline& operator=(Lifeline other) noexcept {
+    std::swap(shared_, other.shared_);
+    return *this;
+  }
+  ~Lifeline() { let_go(); }
+
+  /// The service is going: from now on its handles are inert.
+  void cut() noexcept { shared_->owner = nullptr; }
+
+  /// The service, or null when it is gone.
+  [[nodiscard]] HandleOwner* owner() const noexcept {
+    return shared_ == nullptr ? nullptr : shared_->owner;
+  }
+  [[nodiscard]] const Affinity& affinity() const noexcept { return shared_->affinity; }
+
+ private:
+  friend class Handle;
+  Lifeline() noexcept = default;
+
+  struct Shared {
+    explicit Shared(HandleOwner& service) noexcept : owner(&service) {}
+    HandleOwner* owner;
+    Affinity affinity;
+    std::atomic<std::uint32_t> references{1};
+  };
+
+  // While the service lives, only its thread touches the count, and plain arithmetic does. Handles
+  // that outlived it may be destroyed anywhere, so then the decrement must be atomic.
+  void hold() const noexcept {
+    if (shared_ == nullptr) return;
+    auto& count = shared_->references;
+    count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void let_go() const noexcept {
+    if (shared_ == nullptr) return;
+    auto& count = shared_->references;
+    std::uint32_t left = 0;
+    if (shared_->owner != nullptr) {
+      left = count.load(std::memory_order_relaxed) - 1;
+      count.store(left, std::memory_order_relaxed);
+    } else {
+      left = count.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    }
+    if (left == 0) delete shared_;
+  }
+
+  Shared* shared_ = nullptr;
+};
+
+/// Move-only; cancels when destroyed. An empty one (default-made, moved from, cancelled) does
+/// nothing. Belongs to the thread of its service: destroying or cancelling it elsewhere while the
+/// service lives ends the program with a message.
+class [[nodiscard]] Handle {
+ public:
+  Handle() noexcept = default;
+  /// For services: hands out the registration `id`.
+  Handle(const Lifeline& line, HandlerId id) noexcept : line_(line), id_(id) {}
+  Handle(Handle&& other) noexcept
+      : line_(std::move(other.line_)), id_(std::exchange(other.id_, {})) {}
+  Handle& operator=(Handle&& other) noexcept {
+    if (this != &other) {
+      Handle taken(std::move(other));
+      std::swap(line_, taken.line_);
+      std::swap(id_, taken.id_);
+    }
+    return *this;
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  ~Handle() { cancel(); }
+
+  /// Ends the registration; the callback is never entered again. Idempotent. The callback's
+  /// captures are destroyed before this returns, or, when the callback is running, after it.
+  void cancel() noexcept;
+
+  /// Whether the callback may still be called: false for an empty handle, after the service's end,
+  /// and when the registration ended by itself.
+  [[nodiscard]] bool active() const noexcept {
+    const HandleOwner* owner = line_.owner();
+    return owner != nullptr && owner->active(id_);
+  }
+  explicit operator bool() const noexcept { return active(); }
+
+ protected:
+  [[nodiscard]] HandleOwner* owner() const noexcept { return line_.owner(); }
+  [[nodiscard]] HandlerId id() const noexcept { return id_; }
+  [[nodiscard]] bool is_empty() const noexcept { return id_ == HandlerId{}; }
+
+ private:
+  Lifeline line_;
+  HandlerId id_;
+};
+
+}  // namespace detent

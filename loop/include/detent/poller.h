@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Waits on the kernel for many descriptors at once. Usable by itself, without a reactor.
+///
+///     auto poller = detent::make_poller();                 // epoll on Linux
+///     poller->add(fd, {.readable = true}, {.slot = 1, .generation = 1});
+///     std::vector<detent::Event> events;
+///     poller->wait(events, 3s);
+///     for (const detent::Event& event : events) use(event.id.slot, event.ready);
+///
+/// A poller knows descriptors and numbers, nothing else: it calls nobody, owns no descriptor that
+/// it was given, and has no idea of time beyond the one wait.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "detent/clock.h"
+#include "detent/handler_id.h"
+
+namespace detent {
+
+/// When a ready descriptor is reported.
+enum class Trigger : std::uint8_t {
+  level,    ///< At every wait while it is ready.
+  edge,     ///< Once each time that it becomes ready: read or write until it would block.
+  one_shot  ///< Once; then it stays registered, and silent until `modify`.
+};
+
+/// What to wait for. "Readable" means that a read would not block, not that there is data. An
+/// empty interest is legal: the descriptor stays registered, and out of the kernel's sight.
+struct Interest {
+  bool readable = false;
+  bool writable = false;
+  bool priority = false;  ///< Urgent data and the like: poll(2), POLLPRI.
+  Trigger trigger = Trigger::level;
+
+  [[nodiscard]] constexpr bool empty() const noexcept {
+    return !readable && !writable && !priority;
+  }
+  friend bool operator==(const Interest&, const Interest&) = default;
+};
+
+/// What happened. `hangup`, `error` and `invalid` come unasked, `read_closed` with `readable`.
+struct Ready {
+  bool readable = false;
+  bool writable = false;
+  bool priority = false;
+  bool read_closed = false;  ///< The peer will send no more.
+  bool hangup = false;       ///< Both directions are closed. Implies readable.
+  bool error = false;        ///< SO_ERROR, on a socket, tells which.
+  bool invalid = false;      ///< The descriptor was closed behind the poller's back; see `wait`.
+
+  friend bool operator==(const Ready&, const Ready&) = default;
+};
+
+struct Event {
+  HandlerId id;  ///< As given to `add` or last `modify`.
+  Ready ready;
+};
+
+/// What a poller can tell apart and offer, so that nobody has to try and catch.
+struct Capabilities {
+  bool edge = false;           ///< Trigger::edge; without it, `not_supported` at registration.
+  bool priority = false;       ///< Interest::priority and Ready::priority.
+  bool read_closed = false;    ///< Ready::read_closed.
+  bool hangup = false;         ///< Ready::hangup and Ready::error as such, not as readable.
+  bool native_handle = false;  ///< One descriptor that stands for all: native_handle().
+};
+
+/// The contract of all pollers. One thread at a time. A descriptor number can be registered once.
+///
+/// The same four answers everywhere, as std::system_error that names the call:
+///  - file_exists: `add` of a number that is registered; also when the old file was closed and the
+///    number means another one now.
+///  - no_such_file_or_directory: `modify` or `remove` of a number that is not.
+///  - bad_file_descriptor: `add` of a number that is not open.
+///  - operation_not_permitted: `add` of a regular file or a directory, for which waiting has no
+///    meaning (watch the file's changes instead).
+/// Remove a descriptor before closing it.
+class Poller {
+ public:
+  Poller() = default;
+  Poller(const Poller&) = delete;
+  Poller& operator=(const Poller&) = delete;
+  virtual ~Poller() = default;
+
+  /// Registers `fd`; its events will carry `id`. Also not_supported: a trigger that
+  /// capabilities() does not list.
+  virtual void add(int fd, Interest interest, HandlerId id) = 0;
+
+  /// Replaces interest and id, and arms a one-shot or an edge anew. May be cheap: a poller can
+  /// put the change off until `wait`, so a closed descriptor may show only there, as `invalid`.
+  virtual void modify(int fd, Interest interest, HandlerId id) = 0;
+
+  /// Forgets `fd`, which may have been closed before. Not put off: closing it may follow.
+  virtual void remove(int fd) = 0;
+
+  /// Applies changes, waits until something is ready or `max_wait` has passed, and replaces
+  /// `events` by what is ready: at most events.capacity() of it (64 is reserved when that is 0),
+  /// the rest at the following waits, none starved. No max_wait waits for ever; zero and less do
+  /// not wait. Never returns early with nothing: signals do not end the wait, and where the kernel
+  /// counts coarser than nanoseconds the time is rounded up. Allocates nothing in steady state.
+  ///
+  /// An event whose id is HandlerId{} reached nobody: the kernel reported a file that was closed
+  /// under its number while a duplicate lives on; the poller has seen to it that this ends. An
+  /// event with `invalid` says that the registration has ended: its number is free again.
+  virtual void wait(std::vector<Event>& events, std::optional<Duration> max_wait) = 0;
+
+  [[nodiscard]] virtual Capabilities capabilities() const noexcept = 0;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+
+  /// A descriptor that is readable while `wait` would find something, for use in another loop; it
+  /// belongs to the poller. not_supported where capabilities() says so.
+  [[nodiscard]] virtual int native_handle() const = 0;
+};
+
+/// The pollers that this machine has, the default first. Asking has no side effect.
+[[nodiscard]] std::vector<std::string_view> poller_names();
+
+/// Makes a poller by name; an empty name means $DETENT_POLLER if that is set and not empty, else
+/// the default. Never falls back: an unknown or unavailable name is std::invalid_argument whose
+/// text lists what there is. std::system_error where the kernel refuses.
+[[nodiscard]] std::unique_ptr<Poller> make_poller(std::string_view name = {});
+
+}  // namespace detent

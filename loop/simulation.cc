@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/simulation.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "sys.h"
+#include "wakeup.h"
+
+namespace detent {
+namespace {
+
+// Any fixed day will do; a real one keeps printed dates readable.
+constexpr TimePoint kStart{std::chrono::hours(24)};
+constexpr WallTime kWallStart{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
+
+constexpr int kMostTurnsInAnInstant = 1'000'000;
+
+void check_not_negative(Duration d, const char* call) {
+  if (d < Duration::zero()) throw std::invalid_argument(std::string(call) + ": negative duration");
+}
+
+}  // namespace
+
+// Readable for the pollers that ask the kernel by its wakeup, for SimulatedPoller by expired().
+class VirtualClock::VirtualAlarm final : public Alarm {
+ public:
+  VirtualAlarm(VirtualClock& clock, ClockId id) : clock_(clock), id_(id) {
+    clock_.alarms_.push_back(this);
+  }
+  ~VirtualAlarm() override { std::erase(clock_.alarms_, this); }
+
+  void disarm() override { set(std::nullopt); }
+  [[nodiscard]] int fd() const noexcept override { return wakeup_.fd(); }
+
+  [[nodiscard]] bool expired() const noexcept {
+    return deadline_ && (clock_was_set_ || *deadline_ <= time());
+  }
+  /// Tells this expiry from those before.
+  [[nodiscard]] std::uint64_t arming() const noexcept { return arming_; }
+  /// In steady time; nullopt when disarmed.
+  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
+    if (!deadline_) return std::nullopt;
+    return saturating_add(clock_.now(), saturating_add(*deadline_, -time()));
+  }
+  void signal_if_expired() const noexcept {
+    if (expired()) wakeup_.signal();
+  }
+  void clock_set() noexcept { clock_was_set_ = id_ == ClockId::wall || id_ == ClockId::wall_alarm; }
+
+ private:
+  void arm_at(Duration since_epoch) override { set(since_epoch); }
+
+  void set(std::optional<Duration> deadline) {
+    deadline_ = deadline;
+    clock_was_set_ = false;
+    arming_ = ++clock_.armings_;
+    wakeup_.clear();
+    signal_if_expired();
+  }
+
+  // Now, on this alarm's clock.
+  [[nodiscard]] Duration time() const noexcept {
+    switch (id_) {
+      case ClockId::steady:
+        return clock_.now().time_since_epoch();
+      case ClockId::boot:
+      case ClockId::boot_alarm:
+        return clock_.boot_now().time_since_epoch();
+      case ClockId::wall:
+      case ClockId::wall_alarm:
+        break;
+    }
+    return clock_.wall_now().time_since_epoch();
+  }
+
+  VirtualClock& clock_;
+  ClockId id_;
+  std::optional<Duration> deadline_;
+  bool clock_was_set_ = false;
+  std::uint64_t arming_ = 0;
+  Wakeup wakeup_;
+};
+
+VirtualClock::VirtualClock()
+    : now_(kStart), wall_offset_(kWallStart.time_since_epoch() - kStart.time_since_epoch()) {}
+
+std::unique_ptr<Alarm> VirtualClock::make_alarm(ClockId id) {
+  return std::make_unique<VirtualAlarm>(*this, id);
+}
+
+Handle VirtualClock::attach(Callback<std::size_t()> run_due) {
+  return loops_.add(std::move(run_due));
+}
+
+void VirtualClock::advance(Duration d) {
+  check_not_negative(d, "VirtualClock::advance");
+  if (advancing_) throw std::logic_error("VirtualClock::advance: called inside a callback");
+  struct Advancing {
+    bool& flag;
+    ~Advancing() { flag = false; }
+  } const advancing = {advancing_ = true};
+  const TimePoint target = saturating_add(now_, d);
+  run_loops();
+  for (auto next = next_deadline(); next && *next <= target; next = next_deadline()) {
+    move_to(*next);
+    run_loops();
+  }
+  move_to(std::max(now_, target));  // a callback may have let more time pass
+  run_loops();
+}
+
+void VirtualClock::pass(Duration d) {
+  check_not_negative(d, "VirtualClock::pass");
+  move_to(saturating_add(now_, d));
+}
+
+void VirtualClock::suspend(Duration d) {
+  check_not_negative(d, "VirtualClock::suspend");
+  suspended_ = saturating_add(suspended_, d);
+  signal_expired();
+}
+
+void VirtualClock::set_wall(WallTime t) {
+  wall_offset_ += t - wall_now();
+  for (VirtualAlarm* alarm : alarms_) alarm->clock_set();
+  signal_expired();
+}
+
+void VirtualClock::move_to(TimePoint t) {
+  now_ = t;
+  signal_expired();
+}
+
+void VirtualClock::signal_expired() {
+  for (const VirtualAlarm* alarm : alarms_) alarm->signal_if_expired();
+}
+
+// Until a round has called nobody and armed nothing: a hook counts as nobody, but may arm a timer.
+void VirtualClock::run_loops() {
+  for (int turns = 0; turns < kMostTurnsInAnInstant; ++turns) {
+    const std::uint64_t armings = armings_;
+    if (run_each_loop() == 0 && armings_ == armings) return;
+  }
+  throw std::logic_error("VirtualClock::advance: callbacks keep scheduling each other now");
+}
+
+std::size_t VirtualClock::run_each_loop() {
+  std::size_t callbacks = 0;
+  loops_.for_each([&callbacks](auto& run_due) { callbacks += run_due(); });
+  return callbacks;
+}
+
+std::optional<TimePoint> VirtualClock::next_deadline() const {
+  std::optional<TimePoint> next;
+  for (const VirtualAlarm* alarm : alarms_) {
+    const auto deadline = alarm->deadline();
+    if (deadline && *deadline > now_ && (!next || *deadline < *next)) next = deadline;
+  }
+  return next;
+}
+
+// Which arming of the alarm has expired; 0: none, or no alarm.
+std::uint64_t VirtualClock::expiry(int alarm_fd) const noexcept {
+  for (const VirtualAlarm* alarm : alarms_) {
+    if (alarm->fd() == alarm_fd && alarm->expired()) return alarm->arming();
+  }
+  return 0;
+}
+
+namespace {
+
+std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
+  if (seed) return *seed;
+  if (const char* text = std::getenv("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
+  return std::random_device()();
+}
+
+Ready operator&(const Ready& a, const Ready& b) {
+  return {.readable = a.readable && b.readable,
+          .writable = a.writable && b.writable,
+          .priority = a.priority && b.priority,
+          .read_closed = a.read_closed && b.read_closed,
+          .hangup = a.hangup && b.hangup,
+          .error = a.error && b.error,
+          .invalid = a.invalid && b.invalid};
+}
+
+// What a kernel tells: what was asked for, and what comes unasked.
+Ready masked(Ready ready, Interest interest) {
+  return ready & Ready{.readable = interest.readable || ready.hangup,
+                       .writable = interest.writable,
+                       .priority = interest.priority,
+                       .read_closed = interest.readable,
+                       .hangup = true,
+                       .error = true,
+                       .invalid = true};
+}
+
+}  // namespace
+
+SimulatedPoller::SimulatedPoller(VirtualClock& clock, std::optional<std::uint64_t> seed)
+    : clock_(clock), seed_(choose_seed(seed)), random_(seed_) {}
+
+void SimulatedPoller::set_ready(int fd, Ready ready) {
+  if (ready.hangup) ready.readable = true;
+  ready_[fd] = ready;
+  if (const auto found = entries_.find(fd); found != entries_.end()) found->second.reported = {};
+}
+
+Capabilities SimulatedPoller::capabilities() const noexcept {
+  return {.edge = true, .priority = true, .read_closed = true, .hangup = true};
+}
+
+int SimulatedPoller::native_handle() const { sys::fail("SimulatedPoller::native_handle", ENOTSUP); }
+
+SimulatedPoller::Entry& SimulatedPoller::entry_of(int fd, const char* call) {
+  const auto found = entries_.find(fd);
+  if (found == entries_.end()) sys::fail(call, ENOENT);
+  return found->second;
+}
+
+void SimulatedPoller::add(int fd, Interest interest, HandlerId id) {
+  if (fd < 0) sys::fail("Poller::add", EBADF);
+  const bool added = entries_.try_emplace(fd, Entry{.interest = interest, .id = id}).second;
+  if (!added) sys::fail("Poller::add", EEXIST);
+}
+
+void SimulatedPoller::modify(int fd, Interest interest, HandlerId id) {
+  entry_of(fd, "Poller::modify") = {.interest = interest, .id = id};
+}
+
+void SimulatedPoller::remove(int fd) {
+  entry_of(fd, "Poller::remove");
+  entries_.erase(fd);
+}
+
+Ready SimulatedPoller::readiness(int fd) const {
+  const auto found = ready_.find(fd);
+  Ready ready = found == ready_.end() ? Ready{} : found->second;
+  if (clock_.expiry(fd) != 0) ready.readable = true;
+  return ready;
+}
+
+// What to tell of this descriptor now, if anything.
+std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
+  if (entry.interest.empty() || entry.silent) return std::nullopt;
+  const Ready ready = masked(readiness(fd), entry.interest);
+  const std::uint64_t expiry = clock_.expiry(fd);
+  if (std::exchange(entry.expiry, expiry) != expiry) entry.reported = {};
+  const Ready told = std::exchange(entry.reported, ready);
+  if (ready == Ready{}) return std::nullopt;
+  if (entry.interest.trigger == Trigger::edge && (ready & told) == ready) return std::nullopt;
+  entry.silent = entry.interest.trigger == Trigger::one_shot;
+  return ready;
+}
+
+void SimulatedPoller::collect(std::vector<Event>& events) {
+  const auto room = [&events] { return events.capacity() - events.size(); };
+  const auto most = std::min(room(), injected_.size());
+  const auto end = injected_.begin() + static_cast<std::ptrdiff_t>(most);
+  events.assign(injected_.begin(), end);
+  injected_.erase(injected_.begin(), end);
+
+  order_.clear();
+  for (const auto& [fd, entry] : entries_) order_.push_back(fd);
+  // Not std::shuffle: the same seed has to give the same order with every standard library.
+  for (std::size_t left = order_.size(); left > 1; --left) {
+    std::swap(order_[left - 1], order_[random_() % left]);
+  }
+  for (const int fd : order_) {
+    if (room() == 0) break;
+    Entry& entry = entries_.at(fd);
+    const std::optional<Ready> ready = report(fd, entry);
+    if (!ready) continue;
+    events.push_back({.id = entry.id, .ready = *ready});
+    if (ready->invalid) entries_.erase(fd);
+  }
+}
+
+void SimulatedPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  if (events.capacity() == 0) events.reserve(64);
+  events.clear();
+  const TimePoint end = saturating_add(clock_.now(), max_wait.value_or(Duration::max()));
+  for (;;) {
+    collect(events);
+    if (!events.empty() || (max_wait && end <= clock_.now())) return;
+    const std::optional<TimePoint> next = clock_.next_deadline();
+    if (!clock_.auto_advance_ || (!next && !max_wait)) {
+      throw std::logic_error(
+          "SimulatedPoller::wait: nothing is ready and nothing will be; advance the clock");
+    }
+    clock_.move_to(std::min(next.value_or(end), end));
+  }
+}
+
+}  // namespace detent

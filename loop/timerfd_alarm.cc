@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <algorithm>
+
+#include "detent/clock.h"
+#include "sys.h"
+#include "timerfd.h"
+#include "wait_time.h"
+
+namespace detent {
+namespace {
+
+// A settime takes back a pending expiry, level-triggered pollers included, so the descriptor is
+// never read: each timer wake-up costs the settime alone.
+class TimerfdAlarm final : public Alarm {
+ public:
+  explicit TimerfdAlarm(ClockId id)
+      : wall_(id == ClockId::wall || id == ClockId::wall_alarm),
+        timer_(sys::make_timerfd(id, TFD_NONBLOCK)) {}
+
+  void disarm() override { set({}); }
+  [[nodiscard]] int fd() const noexcept override { return timer_.fd(); }
+
+ private:
+  // An absolute time of 0 would disarm; the instant after it has passed just as well.
+  void arm_at(Duration since_epoch) override {
+    set(to_timespec(std::max(since_epoch, Duration(1))));
+  }
+
+  void set(timespec deadline) {
+    const itimerspec setting = {.it_interval = {}, .it_value = deadline};
+    // Cancel-on-set makes the descriptor readable when the wall clock jumps (timerfd_create(2)).
+    const int flags = TFD_TIMER_ABSTIME | (wall_ ? TFD_TIMER_CANCEL_ON_SET : 0);
+    // ECANCELED: the clock was set since the last call; the timer is armed all the same.
+    const int result = ::timerfd_settime(fd(), flags, &setting, nullptr);
+    if (result == -1 && errno != ECANCELED) sys::fail("timerfd_settime");
+  }
+
+  bool wall_;
+  UniqueFd timer_;
+};
+
+class KernelClock final : public Clock {
+ public:
+  [[nodiscard]] TimePoint now() const noexcept override { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] BootTime boot_now() const noexcept override {
+    timespec t = {};
+    ::clock_gettime(CLOCK_BOOTTIME, &t);
+    return BootTime(sys::to_duration(t));
+  }
+  [[nodiscard]] WallTime wall_now() const noexcept override {
+    return std::chrono::system_clock::now();
+  }
+  [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override {
+    return std::make_unique<TimerfdAlarm>(id);
+  }
+};
+
+}  // namespace
+
+Clock& kernel_clock() {
+  // Never destroyed: a loop with static storage may still ask for the time.
+  static KernelClock& clock = *new KernelClock;
+  return clock;
+}
+
+}  // namespace detent

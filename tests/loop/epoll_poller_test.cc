@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSL-1.0
+// What epoll's poller asks of the kernel: which registrations, and how many calls.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "detent/poller.h"
+#include "support/connected_pair.h"
+#include "support/failing_calls.h"
+#include "support/kernel_view.h"
+#include "support/processes.h"
+#include "support/system_calls.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::make_socket_pair;
+using testing_support::put;
+using testing_support::system_calls_of;
+
+constexpr Interest kRead = {.readable = true};
+constexpr Interest kWrite = {.writable = true};
+constexpr Interest kBoth = {.readable = true, .writable = true};
+constexpr HandlerId kId = {.slot = 1, .generation = 1};
+
+// How many registrations the kernel keeps for this poller.
+std::size_t installed(const Poller& poller) {
+  const std::string info = testing_support::epoll_info(poller.native_handle());
+  std::size_t count = 0;
+  for (std::size_t at = info.find("tfd:"); at != std::string::npos;
+       at = info.find("tfd:", at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+// A poller with one readable descriptor, for tests that count calls in a child.
+struct Watching {
+  testing_support::SocketPair pair = make_socket_pair();
+  std::unique_ptr<Poller> poller = make_poller("epoll");
+  std::vector<Event> events;
+
+  Watching() {
+    events.reserve(64);
+    poller->add(pair.near.fd(), kRead, kId);
+    put(pair.far.fd());
+    poller->wait(events, Duration::zero());
+  }
+};
+
+template <class F>
+std::optional<testing_support::SystemCalls> calls_of(F f) {
+  return system_calls_of(
+      [f] { return [f, watching = std::make_shared<Watching>()] { f(*watching); }; });
+}
+
+int waits_in(const testing_support::SystemCalls& calls) {
+  int count = 0;
+  for (const long call : {long{SYS_epoll_wait}, long{SYS_epoll_pwait}, long{SYS_epoll_pwait2}}) {
+    if (const auto found = calls.find(call); found != calls.end()) count += found->second;
+  }
+  return count;
+}
+
+TEST(EpollPoller, REG_17_AddAndRemoveLeaveNothingInTheKernel) {
+  const Watching watching;
+  EXPECT_EQ(installed(*watching.poller), 1U);
+  watching.poller->remove(watching.pair.near.fd());
+  EXPECT_EQ(installed(*watching.poller), 0U);
+}
+
+TEST(EpollPoller, D1_APausedDescriptorIsOutOfTheKernel) {
+  Watching watching;
+  const int fd = watching.pair.near.fd();
+  watching.poller->modify(fd, {}, kId);
+  watching.poller->wait(watching.events, Duration::zero());
+  EXPECT_EQ(installed(*watching.poller), 0U);
+  watching.poller->remove(fd);
+  watching.poller->add(fd, {}, kId);
+  EXPECT_EQ(installed(*watching.poller), 0U);
+}
+
+TEST(EpollPoller, L4_AGhostIsOutOfTheKernelAtTheSecondWait) {
+  Watching watching;
+  const int fd = watching.pair.near.fd();
+  const UniqueFd duplicate(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  watching.pair.near.reset();
+  watching.poller->remove(fd);
+  EXPECT_EQ(installed(*watching.poller), 1U);
+  watching.poller->wait(watching.events, Duration::zero());
+  watching.poller->wait(watching.events, Duration::zero());
+  EXPECT_EQ(installed(*watching.poller), 0U);
+}
+
+TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
+  const auto calls = calls_of([](Watching& w) { w.poller->wait(w.events, 1h); });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(testing_support::total(*calls), 1);
+  EXPECT_EQ(waits_in(*calls), 1);
+}
+
+TEST(EpollPoller, ChangesThatCancelOutCostNoCall) {
+  const auto calls = calls_of([](Watching& w) {
+    for (int i = 0; i < 1000; ++i) {
+      w.poller->modify(w.pair.near.fd(), kBoth, kId);
+      w.poller->modify(w.pair.near.fd(), kRead, kId);
+    }
+    w.poller->wait(w.events, Duration::zero());
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(testing_support::total(*calls), 1);
+}
+
+TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
+  const auto calls = calls_of([](Watching& w) {
+    for (int i = 0; i < 1001; ++i) {
+      w.poller->modify(w.pair.near.fd(), i % 2 == 0 ? kWrite : kRead, kId);
+    }
+    w.poller->wait(w.events, Duration::zero());
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(calls->at(SYS_epoll_ctl), 1);
+}
+
+TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
+  const auto calls = calls_of([](Watching& w) {
+    w.poller->remove(w.pair.near.fd());
+    w.poller->add(w.pair.near.fd(), kRead, kId);
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(calls->at(SYS_epoll_ctl), 2);
+}
+
+// As before Linux 5.11, which does not know epoll_pwait2.
+bool become_an_old_kernel() { return testing_support::let_call_fail(SYS_epoll_pwait2, ENOSYS); }
+
+TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
+  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+    ASSERT_TRUE(become_an_old_kernel());
+    Watching watching;
+    watching.poller->wait(watching.events, 1h);
+    EXPECT_EQ(watching.events.size(), 1U);
+    watching.poller->modify(watching.pair.near.fd(), {}, kId);
+    for (const Duration d : {Duration(1), Duration(999'999), Duration(2'500'001)}) {
+      const TimePoint start = kernel_clock().now();
+      watching.poller->wait(watching.events, d);
+      EXPECT_GE(kernel_clock().now() - start, d);
+      EXPECT_TRUE(watching.events.empty());
+    }
+  }));
+}
+
+TEST(EpollPoller, D6_DoesNotSpinWhereTheKernelCountsMilliseconds) {
+  const auto calls = system_calls_of([] {
+    EXPECT_TRUE(become_an_old_kernel());
+    return [watching = std::make_shared<Watching>()] {
+      watching->poller->modify(watching->pair.near.fd(), {}, kId);
+      watching->poller->wait(watching->events, 2'500us);
+    };
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  // One that does not exist, one of 3 ms, and one more should that end early.
+  EXPECT_LE(waits_in(*calls), 3);
+}
+
+}  // namespace
+}  // namespace detent

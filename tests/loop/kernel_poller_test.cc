@@ -1,0 +1,720 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the pollers do with a real kernel's descriptors. A new poller is tested without a change
+// here.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "detent/poller.h"
+#include "detent/unique_fd.h"
+#include "support/allocations.h"
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/printing.h"
+#include "support/processes.h"
+#include "support/readiness.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::error_of;
+using testing_support::make_pipe;
+using testing_support::make_socket_pair;
+using testing_support::put;
+using testing_support::SocketPair;
+using testing_support::take;
+
+constexpr Interest kRead = {.readable = true};
+constexpr Interest kWrite = {.writable = true};
+constexpr Interest kBoth = {.readable = true, .writable = true};
+constexpr HandlerId kFirst = {.slot = 1, .generation = 1};
+constexpr HandlerId kSecond = {.slot = 2, .generation = 1};
+
+UniqueFd duplicate_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.fd(), F_DUPFD_CLOEXEC, 0)); }
+
+class KernelPoller : public testing::TestWithParam<std::string_view> {
+ protected:
+  std::vector<Event>& poll() {
+    poller_->wait(events_, Duration::zero());
+    return events_;
+  }
+  // The last report on `id` in a wait that does not sleep.
+  Ready poll(HandlerId id) {
+    Ready found;
+    for (const Event& event : poll()) {
+      if (event.id == id) found = event.ready;
+    }
+    return found;
+  }
+  // With the bits that this poller cannot tell taken away.
+  [[nodiscard]] Ready as_told(Ready ready) const {
+    ready.hangup = ready.hangup && can_.hangup;
+    ready.error = ready.error && can_.hangup;
+    ready.read_closed = ready.read_closed && can_.read_closed;
+    return ready;
+  }
+
+  std::unique_ptr<Poller> poller_ = make_poller(GetParam());
+  const Capabilities can_ = poller_->capabilities();
+  std::vector<Event> events_;
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPoller, testing::ValuesIn(poller_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+// --- D1: what cannot be added
+
+TEST_P(KernelPoller, D1_ANumberThatIsNotOpenIsABadFileDescriptor) {
+  const int closed = make_pipe().near.fd();
+  for (const int fd : {closed, INT_MAX}) {
+    for (const Interest interest : {kRead, Interest{}}) {
+      EXPECT_EQ(error_of([&] { poller_->add(fd, interest, kFirst); }),
+                std::errc::bad_file_descriptor);
+    }
+  }
+}
+
+TEST_P(KernelPoller, D1_RegularFilesAndDirectoriesAreNotPermitted) {
+  for (const char* path : {"/proc/self/exe", "/"}) {
+    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+    for (const Interest interest : {kRead, Interest{}}) {
+      EXPECT_EQ(error_of([&] { poller_->add(file.fd(), interest, kFirst); }),
+                std::errc::operation_not_permitted);
+    }
+  }
+}
+
+TEST_P(KernelPoller, D1_AFailedAddLeavesNothingRegistered) {
+  const int closed = make_pipe().near.fd();
+  std::ignore = error_of([&] { poller_->add(closed, kRead, kFirst); });
+  EXPECT_EQ(error_of([&] { poller_->remove(closed); }), std::errc::no_such_file_or_directory);
+}
+
+TEST_P(KernelPoller, AnAddThatRunsOutOfMemoryMayBeRepeated) {
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd());
+  {
+    const testing_support::OutOfMemory none;
+    EXPECT_THROW(poller_->add(pair.near.fd(), kRead, kFirst), std::bad_alloc);
+  }
+  ASSERT_NO_THROW(poller_->add(pair.near.fd(), kRead, kFirst));
+  EXPECT_TRUE(poll(kFirst).readable);
+}
+
+TEST_P(KernelPoller, REG_06_ItsOwnHandleIsRejectedAndAnotherPollersWorks) {
+  if (!can_.native_handle) GTEST_SKIP() << "it has none";
+  EXPECT_TRUE(error_of([&] { poller_->add(poller_->native_handle(), kRead, kFirst); }));
+
+  const auto inner = make_poller(GetParam());
+  const SocketPair pair = make_socket_pair();
+  inner->add(pair.near.fd(), kRead, kSecond);
+  poller_->add(inner->native_handle(), kRead, kFirst);
+  EXPECT_TRUE(poll().empty());
+  put(pair.far.fd());
+  EXPECT_TRUE(poll(kFirst).readable);
+  take(pair.near.fd());
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(KernelPoller, REG_15_ADuplicateIsARegistrationOfItsOwn) {
+  const SocketPair pair = make_socket_pair();
+  const UniqueFd other = duplicate_of(pair.near);
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  poller_->add(other.fd(), kWrite, kSecond);
+  put(pair.far.fd());
+  EXPECT_TRUE(poll(kFirst).readable);
+  EXPECT_TRUE(poll(kSecond).writable);
+  poller_->remove(other.fd());
+  EXPECT_TRUE(poll(kFirst).readable);
+  EXPECT_EQ(events_.size(), 1U);
+}
+
+TEST_P(KernelPoller, REG_19_NumbersMayBeFarApart) {
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd());
+  std::map<std::uint32_t, UniqueFd> fds;
+  for (const int least : {100, 900, 9000}) {
+    UniqueFd fd(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, least));
+    if (!fd) continue;  // more than the limit
+    const auto slot = static_cast<std::uint32_t>(fd.fd());
+    const auto error = error_of([&] { poller_->add(fd.fd(), kRead, {slot, 1}); });
+    if (error == std::errc::invalid_argument) continue;  // select(2) knows no larger number
+    fds.emplace(slot, std::move(fd));
+  }
+  ASSERT_GE(fds.size(), 2U);
+  EXPECT_EQ(poll().size(), fds.size());
+  for (const Event& event : events_) EXPECT_EQ(fds.count(event.id.slot), 1U);
+}
+
+TEST_P(KernelPoller, HUP_14_WaitsForEveryKindOfDescriptor) {
+  sigset_t mask;
+  ::sigemptyset(&mask);
+  const UniqueFd event(::eventfd(1, EFD_CLOEXEC));
+  const UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+  const itimerspec at_once = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 1}};
+  ::timerfd_settime(timer.fd(), TFD_TIMER_ABSTIME, &at_once, nullptr);
+  const UniqueFd signals(::signalfd(-1, &mask, SFD_CLOEXEC));
+  const UniqueFd files(::inotify_init1(IN_CLOEXEC));
+  const SocketPair pipe = make_pipe();
+  put(pipe.far.fd());
+  const std::pair<int, bool> kinds[] = {{event.fd(), true},
+                                        {timer.fd(), true},
+                                        {signals.fd(), false},
+                                        {files.fd(), false},
+                                        {pipe.near.fd(), true}};
+  for (const auto& [fd, is_ready] : kinds) {
+    poller_->add(fd, kRead, kFirst);
+    EXPECT_EQ(poll(kFirst), Ready{.readable = is_ready});
+    poller_->remove(fd);
+  }
+}
+
+// --- D2, D4: what the bits mean
+
+TEST_P(KernelPoller, D2_AHalfCloseIsReadClosedAndReadableAndTheOtherWayStaysOpen) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  ::shutdown(pair.far.fd(), SHUT_WR);
+  EXPECT_EQ(poll(kFirst), as_told({.readable = true, .read_closed = true}));
+  poller_->modify(pair.near.fd(), kBoth, kFirst);
+  EXPECT_EQ(poll(kFirst), as_told({.readable = true, .writable = true, .read_closed = true}));
+}
+
+TEST_P(KernelPoller, D2_AWriterHearsNoHalfClose) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kWrite, kFirst);
+  ::shutdown(pair.far.fd(), SHUT_WR);
+  EXPECT_EQ(poll(kFirst), Ready{.writable = true});
+}
+
+TEST_P(KernelPoller, D4_AnUnrequestedHangUpIsReported) {
+  if (!can_.hangup || !can_.priority) GTEST_SKIP() << "not told apart here";
+  SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), {.priority = true}, kFirst);
+  pair.far.reset();
+  EXPECT_EQ(poll(kFirst), (Ready{.readable = true, .hangup = true}));
+}
+
+TEST_P(KernelPoller, HUP_04_DataComesBeforeTheEndOfTheStream) {
+  SocketPair pipe = make_pipe();
+  poller_->add(pipe.near.fd(), kRead, kFirst);
+  put(pipe.far.fd(), "last words");
+  pipe.far.reset();
+  EXPECT_EQ(poll(kFirst), as_told({.readable = true, .hangup = true}));
+  EXPECT_EQ(take(pipe.near.fd()), "last words");
+  EXPECT_TRUE(poll(kFirst).readable) << "the end is readable";
+  EXPECT_EQ(take(pipe.near.fd()), "");
+}
+
+TEST_P(KernelPoller, HUP_05_ABrokenPipeIsAnErrorOfTheWriter) {
+  SocketPair pipe = make_pipe();
+  poller_->add(pipe.far.fd(), kWrite, kFirst);
+  pipe.near.reset();
+  EXPECT_EQ(poll(kFirst), as_told({.writable = true, .error = true}));
+}
+
+TEST_P(KernelPoller, HUP_08_ASocketThatWasNeverConnectedIsHungUp) {
+  const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
+  poller_->add(socket.fd(), kWrite, kFirst);
+  const Ready hung_up = {.readable = can_.hangup, .writable = true, .hangup = true};
+  EXPECT_EQ(poll(kFirst), as_told(hung_up));
+}
+
+TEST_P(KernelPoller, D2_ARefusedConnectionIsAnErrorThatTheSocketTells) {
+  const UniqueFd nobody = testing_support::make_tcp_socket();  // bound, and does not listen
+  const sockaddr_in address = testing_support::bind_to_loopback(nobody.fd());
+  const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
+  ASSERT_EQ(testing_support::connect_to(socket.fd(), address), -1);
+  poller_->add(socket.fd(), kWrite, kFirst);
+  poller_->wait(events_, std::nullopt);
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].ready.error, can_.hangup);
+  EXPECT_TRUE(events_[0].ready.writable);
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+  EXPECT_EQ(error, ECONNREFUSED);
+}
+
+TEST_P(KernelPoller, D2_UrgentDataIsPriority) {
+  if (!can_.priority) GTEST_SKIP() << "not told apart here";
+  const SocketPair pair = testing_support::make_tcp_pair();
+  poller_->add(pair.near.fd(), {.priority = true}, kFirst);
+  EXPECT_TRUE(poll().empty());
+  ASSERT_EQ(::send(pair.far.fd(), "!", 1, MSG_OOB), 1);
+  poller_->wait(events_, std::nullopt);
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].ready, Ready{.priority = true});
+  char urgent = 0;
+  EXPECT_EQ(::recv(pair.near.fd(), &urgent, 1, MSG_OOB), 1);
+  EXPECT_TRUE(poll().empty()) << "read, and silent";
+}
+
+// --- D5, D6: batches and times
+
+TEST_P(KernelPoller, D5_NobodyStarvesWhereNobodyIsServed) {
+  std::vector<SocketPair> pairs;
+  std::map<std::uint32_t, int> reports;
+  events_.reserve(1);
+  for (std::uint32_t i = 1; i <= 3; ++i) {
+    pairs.push_back(make_socket_pair());
+    put(pairs.back().far.fd());
+    poller_->add(pairs.back().near.fd(), kRead, {i, 1});
+  }
+  for (int i = 0; i < 30; ++i) {
+    for (const Event& event : poll()) ++reports[event.id.slot];
+  }
+  for (std::uint32_t i = 1; i <= 3; ++i) EXPECT_GE(reports[i], 5) << "the level of " << i;
+}
+
+TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  using Wait = std::optional<Duration>;
+  for (const Wait wait : {Wait(), Wait(Duration::max()), Wait(std::chrono::hours(24 * 25)),
+                          Wait(std::chrono::hours(24 * 50))}) {
+    const pid_t waiting = testing_support::this_thread_number();
+    std::thread writer([&] {
+      testing_support::wait_until_asleep(waiting);
+      put(pair.far.fd());
+    });
+    poller_->wait(events_, wait);
+    writer.join();
+    EXPECT_EQ(events_.size(), 1U);
+    take(pair.near.fd());
+  }
+}
+
+volatile sig_atomic_t signals_handled = 0;
+
+// SIGALRM all the time, as long as it lives.
+class SignalStorm {
+ public:
+  SignalStorm() {
+    signals_handled = 0;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { signals_handled = signals_handled + 1; };
+    ::sigaction(SIGALRM, &action, &before_);
+    set_interval(500);
+  }
+  SignalStorm(const SignalStorm&) = delete;
+  SignalStorm& operator=(const SignalStorm&) = delete;
+  ~SignalStorm() {
+    set_interval(0);
+    ::sigaction(SIGALRM, &before_, nullptr);
+  }
+
+ private:
+  static void set_interval(suseconds_t microseconds) {
+    const itimerval interval = {.it_interval = {.tv_sec = 0, .tv_usec = microseconds},
+                                .it_value = {.tv_sec = 0, .tv_usec = microseconds}};
+    ::setitimer(ITIMER_REAL, &interval, nullptr);
+  }
+  struct sigaction before_ = {};
+};
+
+TEST_P(KernelPoller, BE_18_SignalsNeitherEndAWaitNorMakeItLonger) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  const SignalStorm storm;
+  const TimePoint start = kernel_clock().now();
+  poller_->wait(events_, 20ms);  // would never end if each signal began it anew
+  EXPECT_GE(kernel_clock().now() - start, Duration(20ms));
+  EXPECT_TRUE(events_.empty());
+  EXPECT_GT(signals_handled, 0) << "otherwise this test shows nothing";
+}
+
+TEST_P(KernelPoller, BE_18_AWaitWithoutEndOutlivesSignals) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  const SignalStorm storm;
+  const UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+  const itimerspec later = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 20'000'000}};
+  ::timerfd_settime(timer.fd(), 0, &later, nullptr);
+  poller_->add(timer.fd(), kRead, kSecond);
+  poller_->wait(events_, std::nullopt);
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].id, kSecond);
+}
+
+// --- L4, L6: descriptors closed behind the poller's back
+
+// A descriptor that was closed while registered, then removed; its file lives on in a duplicate
+// and is readable.
+class Ghost {
+ public:
+  Ghost(Poller& poller, HandlerId id) : pair_(make_socket_pair()) {
+    poller.add(number(), kRead, id);
+    duplicate_ = duplicate_of(pair_.near);
+    number_ = number();
+    pair_.near.reset();
+    poller.remove(number_);
+    put(pair_.far.fd());
+  }
+  [[nodiscard]] int closed_number() const { return number_; }
+  [[nodiscard]] const UniqueFd& duplicate() const { return duplicate_; }
+
+ private:
+  [[nodiscard]] int number() const { return pair_.near.fd(); }
+
+  SocketPair pair_;
+  UniqueFd duplicate_;
+  int number_ = -1;
+};
+
+class KernelPollerWithGhost : public KernelPoller {
+ protected:
+  // Waits until the ghost is silent, which must be soon. The living are heard meanwhile.
+  void lay(HandlerId living) {
+    int ghostly = 0;
+    int heard = 0;
+    for (int i = 0; i < 20; ++i) {
+      for (const Event& event : poll()) {
+        if (event.id == HandlerId{}) {
+          ++ghostly;
+          EXPECT_LT(i, 3) << "a ghost's event reached nobody, and comes again and again";
+        } else {
+          EXPECT_EQ(event.id, living);
+          ++heard;
+        }
+      }
+    }
+    EXPECT_LE(ghostly, 3);
+    EXPECT_GE(heard, 18);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPollerWithGhost, testing::ValuesIn(poller_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(KernelPollerWithGhost, L6_AClosedFileThatADuplicateKeepsAliveReachesNobodyAndEnds) {
+  const SocketPair living = make_socket_pair();
+  put(living.far.fd());
+  poller_->add(living.near.fd(), kRead, kSecond);
+  const Ghost ghost(*poller_, kFirst);
+  lay(kSecond);
+}
+
+TEST_P(KernelPollerWithGhost, REG_09_TheSameWhenTheDuplicateLivesInAChild) {
+  const SocketPair living = make_socket_pair();
+  put(living.far.fd());
+  poller_->add(living.near.fd(), kRead, kSecond);
+  SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  SocketPair alive = make_pipe();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    alive.far.reset();
+    testing_support::poll_one(alive.near.fd(), POLLIN, -1);  // until the parent closes its end
+    ::_exit(0);
+  }
+  const int number = pair.near.fd();
+  pair.near.reset();
+  poller_->remove(number);
+  put(pair.far.fd());
+  lay(kSecond);
+  alive.far.reset();
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
+TEST_P(KernelPollerWithGhost, REG_11_WhoeverGetsTheNumberNextHearsItsOwnEventsOnly) {
+  const SocketPair pair = make_socket_pair();
+  const Ghost ghost(*poller_, kFirst);
+  ASSERT_EQ(::dup3(pair.near.fd(), ghost.closed_number(), O_CLOEXEC), ghost.closed_number());
+  const UniqueFd successor(ghost.closed_number());
+  poller_->add(successor.fd(), kRead, kSecond);
+  for (int i = 0; i < 10; ++i) {
+    for (const Event& event : poll()) EXPECT_EQ(event.id, HandlerId{}) << "not the successor's";
+  }
+  put(pair.far.fd());
+  EXPECT_EQ(poll(kSecond), Ready{.readable = true});
+}
+
+TEST_P(KernelPollerWithGhost, REG_11_AReusedNumberIsFileExistsUntilTheOldOneIsRemoved) {
+  SocketPair old = make_socket_pair();
+  const UniqueFd duplicate = duplicate_of(old.near);
+  poller_->add(old.near.fd(), kRead, kFirst);
+  const SocketPair fresh = make_socket_pair();
+  ASSERT_EQ(::dup3(fresh.near.fd(), old.near.fd(), O_CLOEXEC), old.near.fd());  // closes the old
+  EXPECT_EQ(error_of([&] { poller_->add(old.near.fd(), kRead, kSecond); }), std::errc::file_exists);
+  poller_->remove(old.near.fd());
+  poller_->add(old.near.fd(), kRead, kSecond);
+  put(fresh.far.fd());
+  EXPECT_EQ(poll(kSecond), Ready{.readable = true});
+}
+
+TEST_P(KernelPollerWithGhost, D1_TheSameFileMayComeBackUnderTheSameNumber) {
+  const Ghost ghost(*poller_, kFirst);
+  const UniqueFd back(::dup3(ghost.duplicate().fd(), ghost.closed_number(), O_CLOEXEC));
+  ASSERT_EQ(back.fd(), ghost.closed_number());
+  ASSERT_NO_THROW(poller_->add(back.fd(), kRead, kSecond));
+  EXPECT_EQ(poll(kSecond), Ready{.readable = true});
+}
+
+TEST_P(KernelPollerWithGhost, L6_EverythingElseStaysAsItWas) {
+  std::array<SocketPair, 4> pairs = {make_socket_pair(), make_socket_pair(), make_socket_pair(),
+                                     make_socket_pair()};
+  const Interest interests[] = {kRead, kBoth, {}, {.readable = true, .trigger = Trigger::one_shot}};
+  for (std::uint32_t i = 0; i < pairs.size(); ++i) {
+    put(pairs[i].far.fd());
+    poller_->add(pairs[i].near.fd(), interests[i], {10 + i, 1});
+  }
+  EXPECT_TRUE(poll({13, 1}).readable) << "the one-shot has fired";
+  const Ghost ghost(*poller_, kFirst);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(poll({12, 1}), Ready{}) << "paused";
+    EXPECT_EQ(poll({13, 1}), Ready{}) << "fired";
+  }
+  EXPECT_EQ(poll({10, 1}), Ready{.readable = true});
+  EXPECT_EQ(poll({11, 1}), (Ready{.readable = true, .writable = true}));
+  EXPECT_EQ(events_.size(), 2U);
+  poller_->modify(pairs[2].near.fd(), kRead, {12, 1});
+  poller_->modify(pairs[3].near.fd(), interests[3], {13, 1});
+  EXPECT_EQ(poll().size(), 4U);
+  EXPECT_EQ(poll().size(), 3U);
+  for (const SocketPair& pair : pairs) poller_->remove(pair.near.fd());
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(KernelPollerWithGhost, D7_TheNativeHandleKeepsItsNumberAndItsMeaning) {
+  if (!can_.native_handle) GTEST_SKIP() << "it has none";
+  const int handle = poller_->native_handle();
+  const SocketPair living = make_socket_pair();
+  poller_->add(living.near.fd(), kRead, kSecond);
+  const Ghost ghost(*poller_, kFirst);
+  for (int i = 0; i < 5; ++i) poll();
+  EXPECT_EQ(poller_->native_handle(), handle);
+  EXPECT_TRUE(testing_support::is_close_on_exec(handle));
+  EXPECT_FALSE(testing_support::is_readable(handle));
+  put(living.far.fd());
+  EXPECT_TRUE(testing_support::is_readable(handle));
+}
+
+TEST_P(KernelPollerWithGhost, D7_ALoopThatWatchesTheNativeHandleGoesOnSeeingIt) {
+  if (!can_.native_handle) GTEST_SKIP() << "it has none";
+  const SocketPair living = make_socket_pair();
+  poller_->add(living.near.fd(), kRead, kSecond);
+  for (const std::string_view outer_name : poller_names()) {
+    SCOPED_TRACE(outer_name);
+    const auto outer = make_poller(outer_name);
+    outer->add(poller_->native_handle(), kRead, kFirst);
+    const Ghost ghost(*poller_, kFirst);
+    for (int i = 0; i < 5; ++i) poll();
+    put(living.far.fd());
+    std::vector<Event> seen;
+    outer->wait(seen, Duration::zero());
+    EXPECT_EQ(seen.size(), 1U);
+    take(living.near.fd());
+  }
+}
+
+TEST_P(KernelPollerWithGhost, L6_LeavesNoDescriptorBehind) {
+  const testing_support::DescriptorsBefore before;
+  {
+    const auto poller = make_poller(GetParam());
+    const Ghost ghost(*poller, kFirst);
+    for (int i = 0; i < 5; ++i) poller->wait(events_, Duration::zero());
+  }
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+// --- D7, O8: its own descriptors
+
+TEST_P(KernelPoller, O8_AllItsDescriptorsAreClosedOnExecAndGoWithIt) {
+  const testing_support::DescriptorsBefore before;
+  {
+    const auto poller = make_poller(GetParam());
+    const SocketPair pair = make_socket_pair();
+    poller->add(pair.near.fd(), kBoth, kFirst);
+    poller->wait(events_, Duration::zero());
+    for (const int fd : before.opened_since()) {
+      EXPECT_TRUE(testing_support::is_close_on_exec(fd)) << fd;
+    }
+  }
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+TEST_P(KernelPoller, O8_DestroyingItInAForkedChildLeavesTheParentUnharmed) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  put(pair.far.fd());
+  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] { poller_.reset(); }));
+  EXPECT_TRUE(poll(kFirst).readable);
+}
+
+TEST_P(KernelPoller, TheDescriptorsThatItWasGivenStayOpen) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  poller_->remove(pair.near.fd());
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  poller_.reset();
+  EXPECT_TRUE(testing_support::is_open(pair.near.fd()));
+}
+
+// --- BE-02: random commands, compared with poll(2)
+
+class PollerAndOracle {
+ public:
+  PollerAndOracle(Poller& poller, std::uint32_t seed)
+      : poller_(poller), can_(poller.capabilities()), random_(seed) {
+    for (Subject& subject : subjects_) subject.pair = make_socket_pair();
+  }
+
+  void step() {
+    const std::size_t index = below(subjects_.size());
+    Subject& subject = subjects_[index];
+    switch (below(9)) {
+      case 0:
+        return subject.registered ? remove(subject) : add(subject, index);
+      case 1:
+      case 2:
+        return subject.registered ? modify(subject, index) : add(subject, index);
+      case 3:
+        if (subject.pair.far) put_if_room(subject.pair.far.fd());
+        return;
+      case 4:
+        take(subject.pair.near.fd());
+        return;
+      case 5:
+        while (subject.pair.far && put_if_room(subject.pair.near.fd())) {
+        }
+        return;
+      case 6:
+        if (subject.pair.far) take(subject.pair.far.fd());
+        return;
+      case 7:
+        if (subject.pair.far && below(8) == 0) ::shutdown(subject.pair.far.fd(), SHUT_WR);
+        return;
+      default:
+        if (below(8) == 0) renew(subject);
+        return;
+    }
+  }
+
+  void compare() {
+    std::map<std::uint32_t, Ready> expected;
+    for (std::uint32_t i = 0; i < subjects_.size(); ++i) {
+      const Ready ready = oracle(subjects_[i]);
+      if (ready == Ready{}) continue;
+      expected[i] = ready;
+      subjects_[i].fired = subjects_[i].interest.trigger == Trigger::one_shot;
+    }
+    std::map<std::uint32_t, Ready> found;
+    poller_.wait(events_, Duration::zero());
+    for (const Event& event : events_) {
+      ASSERT_EQ(event.id.generation, subjects_.at(event.id.slot).generation);
+      ASSERT_TRUE(found.emplace(event.id.slot, event.ready).second);
+    }
+    ASSERT_EQ(found, expected);
+  }
+
+ private:
+  struct Subject {
+    SocketPair pair;
+    Interest interest;
+    std::uint32_t generation = 0;
+    bool registered = false;
+    bool fired = false;
+  };
+
+  std::size_t below(std::size_t end) { return random_() % end; }
+
+  static bool put_if_room(int fd) {
+    const std::array<char, 4096> bytes = {};
+    return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+  }
+
+  Interest any_interest() {
+    return {.readable = below(2) == 0,
+            .writable = below(2) == 0,
+            .trigger = below(4) == 0 ? Trigger::one_shot : Trigger::level};
+  }
+  HandlerId set(Subject& subject, std::size_t index) {
+    subject.interest = any_interest();
+    subject.fired = false;
+    return {static_cast<std::uint32_t>(index), ++subject.generation};
+  }
+  void add(Subject& subject, std::size_t index) {
+    const HandlerId id = set(subject, index);
+    poller_.add(subject.pair.near.fd(), subject.interest, id);
+    subject.registered = true;
+  }
+  void modify(Subject& subject, std::size_t index) {
+    // The same interest of a one-shot that has not fired is no news either.
+    const HandlerId id = set(subject, index);
+    poller_.modify(subject.pair.near.fd(), subject.interest, id);
+  }
+  void remove(Subject& subject) {
+    poller_.remove(subject.pair.near.fd());
+    subject.registered = false;
+  }
+  void renew(Subject& subject) {
+    if (subject.pair.far && can_.hangup) {
+      subject.pair.far.reset();
+      return;
+    }
+    if (subject.registered) remove(subject);
+    subject.pair = make_socket_pair();
+  }
+
+  [[nodiscard]] Ready oracle(const Subject& subject) const {
+    const Interest interest = subject.interest;
+    if (!subject.registered || subject.fired || interest.empty()) return {};
+    const int wanted =
+        (interest.readable ? POLLIN | POLLRDHUP : 0) | (interest.writable ? POLLOUT : 0);
+    const int got = testing_support::poll_one(subject.pair.near.fd(), wanted);
+    return {.readable = (got & (POLLIN | POLLHUP)) != 0,
+            .writable = (got & POLLOUT) != 0,
+            .read_closed = can_.read_closed && (got & POLLRDHUP) != 0,
+            .hangup = (got & POLLHUP) != 0,
+            .error = (got & POLLERR) != 0};
+  }
+
+  Poller& poller_;
+  Capabilities can_;
+  std::mt19937 random_;
+  std::array<Subject, 6> subjects_;
+  std::vector<Event> events_;
+};
+
+TEST_P(KernelPoller, BE_02_FindsWhatPollFindsAfterRandomCommands) {
+  const std::uint32_t first_seed = std::random_device()();
+  for (std::uint32_t seed = first_seed; seed != first_seed + 10; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const auto poller = make_poller(GetParam());
+    PollerAndOracle both(*poller, seed);
+    for (int i = 0; i < 2000; ++i) {
+      for (int commands = i % 4; commands >= 0; --commands) both.step();
+      both.compare();
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace detent

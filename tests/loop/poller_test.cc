@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: BSL-1.0
+// The contract that all pollers keep, the simulated one too. What takes a kernel to show is in
+// kernel_poller_test.cc. A new poller is tested without a change here.
+#include "detent/poller.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <vector>
+
+#include "support/allocations.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/poller_stage.h"
+#include "support/printing.h"
+#include "support/readiness.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::error_of;
+
+constexpr Interest kRead = {.readable = true};
+constexpr Interest kWrite = {.writable = true};
+constexpr Interest kReadOnce = {.readable = true, .trigger = Trigger::one_shot};
+constexpr Interest kReadEdge = {.readable = true, .trigger = Trigger::edge};
+constexpr Ready kReadable = {.readable = true};
+
+class PollerContract : public testing::TestWithParam<std::string_view> {
+ protected:
+  HandlerId next_id() { return {.slot = ++last_, .generation = last_ * 2 + 1}; }
+
+  int open_readable() {
+    const int fd = stage_->open();
+    stage_->make_readable(fd);
+    return fd;
+  }
+
+  // What a wait that does not sleep finds; each id at most once.
+  std::map<std::uint32_t, Ready> poll() {
+    poller_.wait(events_, Duration::zero());
+    std::map<std::uint32_t, Ready> found;
+    for (const Event& event : events_) {
+      EXPECT_TRUE(found.emplace(event.id.slot, event.ready).second) << "two events for one id";
+      EXPECT_TRUE(event.id == HandlerId{} || event.id.generation == event.id.slot * 2 + 1);
+    }
+    return found;
+  }
+  Ready poll(HandlerId id) { return poll()[id.slot]; }
+
+  std::unique_ptr<testing_support::PollerStage> stage_ = testing_support::make_stage(GetParam());
+  Poller& poller_ = stage_->poller();
+  const Capabilities can_ = poller_.capabilities();
+  std::vector<Event> events_;
+
+ private:
+  std::uint32_t last_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollerContract,
+                         testing::ValuesIn(testing_support::stage_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(PollerContract, IsCalledWhatItWasAskedFor) { EXPECT_EQ(poller_.name(), GetParam()); }
+
+// --- D1: the book
+
+TEST_P(PollerContract, D1_AddingARegisteredNumberIsFileExistsAndLeavesTheFirst) {
+  const int fd = open_readable();
+  const HandlerId first = next_id();
+  poller_.add(fd, kRead, first);
+  EXPECT_EQ(error_of([&] { poller_.add(fd, kRead, next_id()); }), std::errc::file_exists);
+  EXPECT_EQ(error_of([&] { poller_.add(fd, {}, next_id()); }), std::errc::file_exists);
+  EXPECT_EQ(poll(first), kReadable);
+  EXPECT_EQ(events_.size(), 1U);
+}
+
+TEST_P(PollerContract, D1_AnUnknownNumberIsNoSuchFileOrDirectory) {
+  const int removed = stage_->open();
+  poller_.add(removed, kRead, next_id());
+  poller_.remove(removed);
+  for (const int fd : {removed, stage_->open(), 12'345, -1, INT_MAX}) {
+    EXPECT_EQ(error_of([&] { poller_.modify(fd, kRead, next_id()); }),
+              std::errc::no_such_file_or_directory);
+    EXPECT_EQ(error_of([&] { poller_.remove(fd); }), std::errc::no_such_file_or_directory);
+  }
+}
+
+TEST_P(PollerContract, D1_ANegativeNumberIsABadFileDescriptor) {
+  for (const int fd : {-1, -2, INT_MIN}) {
+    EXPECT_EQ(error_of([&] { poller_.add(fd, kRead, next_id()); }), std::errc::bad_file_descriptor);
+  }
+}
+
+TEST_P(PollerContract, D1_ErrorsNameTheCall) {
+  const auto message = testing_support::message_of<std::system_error>([&] { poller_.remove(-1); });
+  EXPECT_NE(message.find("remove"), std::string::npos) << message;
+}
+
+TEST_P(PollerContract, D1_ARemovedNumberMayBeAddedAgain) {
+  const int fd = open_readable();
+  for (int round = 0; round < 3; ++round) {
+    const HandlerId id = next_id();
+    poller_.add(fd, kRead, id);
+    EXPECT_EQ(poll(id), kReadable);
+    EXPECT_EQ(events_.size(), 1U);
+    poller_.remove(fd);
+    EXPECT_TRUE(poll().empty());
+  }
+}
+
+TEST_P(PollerContract, D1_AnEmptyInterestIsLegalAndHearsNothing) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, {}, id);
+  EXPECT_TRUE(poll().empty());
+  EXPECT_EQ(error_of([&] { poller_.add(fd, kRead, id); }), std::errc::file_exists);
+  poller_.modify(fd, kRead, id);
+  EXPECT_EQ(poll(id), kReadable);
+  poller_.modify(fd, {}, id);
+  EXPECT_TRUE(poll().empty());
+  poller_.remove(fd);
+}
+
+TEST_P(PollerContract, REG_17_WhatWasRemovedBeforeTheWaitIsNotReported) {
+  const int fd = open_readable();
+  poller_.add(fd, kRead, next_id());
+  poller_.modify(fd, kReadOnce, next_id());
+  poller_.remove(fd);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, OnlyTheLastOfManyChangesCounts) {
+  const int fd = open_readable();
+  poller_.add(fd, kRead, next_id());
+  poller_.modify(fd, {}, next_id());
+  poller_.modify(fd, kWrite, next_id());
+  poller_.remove(fd);
+  poller_.add(fd, {}, next_id());
+  const HandlerId id = next_id();
+  poller_.modify(fd, kWrite, id);
+  EXPECT_EQ(poll(id), Ready{.writable = true});
+  EXPECT_EQ(events_.size(), 1U);
+}
+
+TEST_P(PollerContract, AnEventCarriesTheIdOfTheLastModify) {
+  const int fd = open_readable();
+  poller_.add(fd, kRead, next_id());
+  EXPECT_FALSE(poll().empty());
+  const HandlerId fresh = next_id();
+  poller_.modify(fd, kRead, fresh);
+  EXPECT_EQ(poll(fresh), kReadable);
+}
+
+TEST_P(PollerContract, TheIdMayBeTheDescriptorItself) {
+  std::set<std::uint32_t> expected;
+  for (int i = 0; i < 3; ++i) {
+    const int fd = open_readable();
+    const auto number = static_cast<std::uint32_t>(fd);
+    expected.insert(number);
+    poller_.add(fd, kRead, {.slot = number, .generation = 1});
+  }
+  poller_.wait(events_, Duration::zero());
+  std::set<std::uint32_t> found;
+  for (const Event& event : events_) found.insert(event.id.slot);
+  EXPECT_EQ(found, expected);
+}
+
+// --- D2, D4: what is reported
+
+TEST_P(PollerContract, D2_ReportsWhatWasAskedForAndNothingElse) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  EXPECT_EQ(poll(id), kReadable);
+  poller_.modify(fd, kWrite, id);
+  EXPECT_EQ(poll(id), Ready{.writable = true});
+  poller_.modify(fd, {.readable = true, .writable = true}, id);
+  EXPECT_EQ(poll(id), (Ready{.readable = true, .writable = true}));
+}
+
+TEST_P(PollerContract, D2_HangUpImpliesReadable) {
+  const int fd = stage_->open();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  stage_->close_peer(fd);
+  const Ready ready = poll(id);
+  EXPECT_TRUE(ready.readable);
+  EXPECT_EQ(ready.hangup, can_.hangup);
+  EXPECT_EQ(ready.read_closed, can_.read_closed);
+}
+
+TEST_P(PollerContract, D2_HangUpComesUnaskedAndReadClosedDoesNot) {
+  const int fd = stage_->open();
+  const HandlerId id = next_id();
+  poller_.add(fd, kWrite, id);
+  stage_->close_peer(fd);
+  const Ready ready = poll(id);
+  EXPECT_TRUE(ready.writable);
+  EXPECT_EQ(ready.hangup, can_.hangup);
+  EXPECT_EQ(ready.readable, can_.hangup);
+  EXPECT_FALSE(ready.read_closed);
+}
+
+TEST_P(PollerContract, D4_APausedOneHearsNoHangUpUntilItIsResumed) {
+  const int fd = stage_->open();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  EXPECT_TRUE(poll().empty());
+  poller_.modify(fd, {}, id);
+  stage_->close_peer(fd);
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(poll().empty()) << "HUP-02: it would spin";
+  poller_.modify(fd, kRead, id);
+  EXPECT_TRUE(poll(id).readable);
+}
+
+// --- D3: triggers
+
+TEST_P(PollerContract, D3_ALevelIsReportedAtEveryWaitUntilItEnds) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(poll(id), kReadable);
+  stage_->take_all(fd);
+  EXPECT_TRUE(poll().empty());
+  stage_->make_readable(fd);
+  EXPECT_EQ(poll(id), kReadable);
+}
+
+TEST_P(PollerContract, D3_AOneShotIsReportedOnceAndStaysRegistered) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  stage_->make_readable(fd);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(poll().empty());
+  EXPECT_EQ(error_of([&] { poller_.add(fd, kRead, id); }), std::errc::file_exists);
+  poller_.remove(fd);
+}
+
+TEST_P(PollerContract, D3_AOneShotThatFiredHearsNoHangUp) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  stage_->close_peer(fd);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, REG_20_AOneShotArmedAgainWithDataPendingFires) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadOnce, id);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(poll(id), kReadable);
+    EXPECT_TRUE(poll().empty());
+    poller_.modify(fd, kReadOnce, id);
+  }
+}
+
+TEST_P(PollerContract, D3_AOneShotMayBecomeALevelAndBack) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  poller_.modify(fd, kRead, id);
+  EXPECT_EQ(poll(id), kReadable);
+  EXPECT_EQ(poll(id), kReadable);
+  poller_.modify(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, D3_AOneShotThatFiredMayBePausedAndResumed) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  poller_.modify(fd, {}, id);
+  EXPECT_TRUE(poll().empty());
+  poller_.modify(fd, kReadOnce, id);
+  EXPECT_EQ(poll(id), kReadable);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, D3_AnEdgeIsNotSupportedWhereCapabilitiesSaySo) {
+  const int fd = stage_->open();
+  const auto error = error_of([&] { poller_.add(fd, kReadEdge, next_id()); });
+  if (can_.edge) {
+    EXPECT_FALSE(error) << error.message();
+    return;
+  }
+  EXPECT_EQ(error, std::errc::not_supported);
+  poller_.add(fd, kRead, next_id());
+  EXPECT_EQ(error_of([&] { poller_.modify(fd, kReadEdge, next_id()); }), std::errc::not_supported);
+}
+
+TEST_P(PollerContract, D3_AnEdgeIsReportedOnceForEachArrival) {
+  if (!can_.edge) GTEST_SKIP() << "no edges here";
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadEdge, id);
+  EXPECT_EQ(poll(id), kReadable);
+  EXPECT_TRUE(poll().empty()) << "nothing new";
+  stage_->make_readable(fd);
+  EXPECT_EQ(poll(id), kReadable) << "more came, the old unread";
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, REG_20_AnEdgeArmedAgainWithDataPendingFires) {
+  if (!can_.edge) GTEST_SKIP() << "no edges here";
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kReadEdge, id);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(poll(id), kReadable);
+    EXPECT_TRUE(poll().empty());
+    poller_.modify(fd, kReadEdge, id);
+  }
+}
+
+// --- D5: batches
+
+TEST_P(PollerContract, D5_AWaitReservesRoomFor64WhenThereIsNone) {
+  poller_.wait(events_, Duration::zero());
+  EXPECT_GE(events_.capacity(), 64U);
+}
+
+TEST_P(PollerContract, AWaitReplacesWhatTheVectorHeld) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  events_.assign(3, Event{.id = {9, 9}, .ready = {.error = true}});
+  EXPECT_EQ(poll(id), kReadable);
+  EXPECT_EQ(events_.size(), 1U);
+  poller_.remove(fd);
+  poller_.wait(events_, Duration::zero());
+  EXPECT_TRUE(events_.empty());
+}
+
+TEST_P(PollerContract, D5_ThreeReadyAndRoomForOneTakeThreeWaits) {
+  events_.reserve(1);
+  std::map<std::uint32_t, int> fds;
+  for (int i = 0; i < 3; ++i) {
+    const HandlerId id = next_id();
+    fds[id.slot] = open_readable();
+    poller_.add(fds[id.slot], kRead, id);
+  }
+  while (!fds.empty()) {
+    poller_.wait(events_, Duration::zero());
+    ASSERT_EQ(events_.size(), 1U);
+    const auto found = fds.find(events_[0].id.slot);
+    ASSERT_NE(found, fds.end());
+    stage_->take_all(found->second);
+    fds.erase(found);
+  }
+  EXPECT_TRUE(poll().empty());
+  EXPECT_EQ(events_.capacity(), 1U);
+}
+
+TEST_P(PollerContract, D5_TwoThousandReadyAreReportedInFullBatches) {
+  std::map<std::uint32_t, int> fds;
+  while (fds.size() < 2000) {
+    const int fd = open_readable();
+    const HandlerId id = next_id();
+    const auto error = error_of([&] { poller_.add(fd, kRead, id); });
+    if (error == std::errc::invalid_argument) break;  // select(2) knows no larger number
+    ASSERT_FALSE(error) << error.message();
+    fds[id.slot] = fd;
+  }
+  ASSERT_GT(fds.size(), 64U * 3);
+  events_.reserve(64);
+  const std::size_t waits = (fds.size() + 63) / 64;
+  for (std::size_t i = 0; i < waits; ++i) {
+    for (const auto& [slot, ready] : poll()) {
+      ASSERT_EQ(fds.count(slot), 1U) << "reported after it was drained";
+      stage_->take_all(fds[slot]);
+      fds.erase(slot);
+    }
+  }
+  EXPECT_TRUE(fds.empty());
+  EXPECT_TRUE(poll().empty());
+}
+
+// --- D6: the longest wait
+
+TEST_P(PollerContract, D6_ZeroAndNegativeDoNotWait) {
+  const int fd = stage_->open();
+  poller_.add(fd, kRead, next_id());
+  for (const Duration d : {Duration::zero(), Duration(-1), Duration(-1h), Duration::min()}) {
+    poller_.wait(events_, d);
+    EXPECT_TRUE(events_.empty());
+  }
+}
+
+TEST_P(PollerContract, D6_NeverReturnsEarlyWithNothing) {
+  for (const bool registered : {false, true}) {
+    if (registered) poller_.add(stage_->open(), kRead, next_id());
+    for (const Duration d : {Duration(1), Duration(1000), Duration(999'999), Duration(2'500'001)}) {
+      const TimePoint start = stage_->now();
+      poller_.wait(events_, d);
+      EXPECT_GE(stage_->now() - start, d);
+      EXPECT_TRUE(events_.empty());
+    }
+  }
+}
+
+TEST_P(PollerContract, D6_WhatIsReadyIsReportedHoweverLongTheWait) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  using Wait = std::optional<Duration>;
+  for (const Wait wait : {Wait(), Wait(0ns), Wait(Duration::min()), Wait(Duration::max()),
+                          Wait(std::chrono::hours(24 * 25)), Wait(std::chrono::hours(24 * 50))}) {
+    poller_.wait(events_, wait);
+    ASSERT_EQ(events_.size(), 1U);
+    EXPECT_EQ(events_[0].id, id);
+  }
+}
+
+// --- Ends behind the poller's back, and costs
+
+TEST_P(PollerContract, L6_AClosedDescriptorMayBeRemoved) {
+  const int fd = open_readable();
+  poller_.add(fd, kRead, next_id());
+  stage_->close(fd);
+  poller_.remove(fd);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, L6_ModifyingAClosedDescriptorEndsItWithOneInvalidEvent) {
+  const int fd = stage_->open();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  stage_->close(fd);
+  poller_.modify(fd, kWrite, id);
+  poller_.wait(events_, std::nullopt);  // news is not kept back while nothing else happens
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].id, id);
+  EXPECT_EQ(events_[0].ready, Ready{.invalid = true});
+  EXPECT_TRUE(poll().empty());
+  EXPECT_EQ(error_of([&] { poller_.remove(fd); }), std::errc::no_such_file_or_directory);
+}
+
+TEST_P(PollerContract, L6_ManyInvalidOnesAreReportedHoweverSmallTheBatch) {
+  events_.reserve(1);
+  const std::vector<int> fds = {stage_->open(), stage_->open(), stage_->open()};
+  std::set<std::uint32_t> expected;
+  for (const int fd : fds) {
+    const HandlerId id = next_id();
+    poller_.add(fd, kRead, id);
+    stage_->close(fd);
+    poller_.modify(fd, kWrite, id);
+    expected.insert(id.slot);
+  }
+  std::set<std::uint32_t> found;
+  for (int i = 0; i < 3; ++i) {
+    for (const auto& [slot, ready] : poll()) {
+      EXPECT_TRUE(ready.invalid);
+      found.insert(slot);
+    }
+    EXPECT_EQ(events_.size(), 1U);
+  }
+  EXPECT_EQ(found, expected);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, WaitingAllocatesNothing) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  const auto turn = [&](Interest interest) {
+    poller_.modify(fd, interest, id);
+    poller_.wait(events_, Duration::zero());
+    EXPECT_EQ(events_.size(), interest.empty() ? 0U : 1U);
+  };
+  turn({.readable = true, .writable = true});  // the first of a kind may make room
+  EXPECT_EQ(testing_support::allocations_in([&] {
+              for (int i = 0; i < 2500; ++i) {
+                turn(kRead);
+                turn({.readable = true, .writable = true});
+                turn({});
+                turn(kReadOnce);
+              }
+            }),
+            0U);
+}
+
+TEST_P(PollerContract, REG_16_TogglingAHundredThousandTimesAllocatesNothingAndChangesNothing) {
+  const int fd = open_readable();
+  const HandlerId id = next_id();
+  poller_.add(fd, kRead, id);
+  poller_.modify(fd, kWrite, id);
+  EXPECT_EQ(testing_support::allocations_in([&] {
+              for (int i = 0; i < 100'000; ++i) poller_.modify(fd, i % 2 == 0 ? kWrite : kRead, id);
+            }),
+            0U);
+  EXPECT_EQ(poll(id), kReadable);
+}
+
+TEST_P(PollerContract, D7_TheNativeHandleIsReadableWhileAWaitWouldFindSomething) {
+  if (!can_.native_handle) {
+    EXPECT_EQ(error_of([&] { std::ignore = poller_.native_handle(); }), std::errc::not_supported);
+    return;
+  }
+  const int fd = stage_->open();
+  poller_.add(fd, kRead, next_id());
+  EXPECT_TRUE(poll().empty());
+  EXPECT_FALSE(testing_support::is_readable(poller_.native_handle()));
+  stage_->make_readable(fd);
+  EXPECT_TRUE(testing_support::is_readable(poller_.native_handle()));
+  stage_->take_all(fd);
+  EXPECT_TRUE(poll().empty());
+  EXPECT_FALSE(testing_support::is_readable(poller_.native_handle()));
+}
+
+// --- Choosing one
+
+// $DETENT_POLLER for the length of a scope.
+class Environment {
+ public:
+  explicit Environment(const char* value) {
+    if (const char* before = std::getenv(kName)) before_ = before;
+    value == nullptr ? ::unsetenv(kName) : ::setenv(kName, value, 1);
+  }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment() { before_ ? ::setenv(kName, before_->c_str(), 1) : ::unsetenv(kName); }
+
+ private:
+  static constexpr const char* kName = "DETENT_POLLER";
+  std::optional<std::string> before_;
+};
+
+TEST(MakePoller, MakesEachThatIsListed) {
+  ASSERT_FALSE(poller_names().empty());
+  for (const std::string_view name : poller_names()) EXPECT_EQ(make_poller(name)->name(), name);
+}
+
+TEST(MakePoller, WithoutANameTakesTheEnvironmentsThenTheDefault) {
+  const std::string last(poller_names().back());
+  {
+    const Environment unset(nullptr);
+    EXPECT_EQ(make_poller()->name(), poller_names().front());
+  }
+  {
+    const Environment empty("");
+    EXPECT_EQ(make_poller()->name(), poller_names().front());
+  }
+  const Environment named(last.c_str());
+  EXPECT_EQ(make_poller()->name(), last);
+}
+
+TEST(MakePoller, ANameInTheProgramOverridesTheEnvironment) {
+  const Environment unknown("carrier pigeon");
+  EXPECT_EQ(make_poller(poller_names().front())->name(), poller_names().front());
+}
+
+TEST(MakePoller, AnUnknownNameIsInvalidArgumentWhoseTextListsWhatThereIs) {
+  const auto check = [](std::string_view name) {
+    const std::string message = testing_support::message_of<std::invalid_argument>(
+        [&] { std::ignore = make_poller(name); });
+    EXPECT_NE(message.find("carrier pigeon"), std::string::npos) << message;
+    for (const std::string_view there : poller_names()) {
+      EXPECT_NE(message.find(there), std::string::npos) << message;
+    }
+  };
+  check("carrier pigeon");
+  const Environment unknown("carrier pigeon");
+  check("");
+}
+
+TEST(MakePoller, AskingForNamesHasNoSideEffect) {
+  const testing_support::DescriptorsBefore before;
+  errno = ENOTTY;
+  const auto names = poller_names();
+  EXPECT_EQ(errno, ENOTTY);
+  EXPECT_EQ(poller_names(), names);
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+TEST(MakePoller, BE_09_TheDescriptorLimitIsAnErrorAndNeverAnotherPoller) {
+  for (const std::string_view name : poller_names()) {
+    if (!make_poller(name)->capabilities().native_handle) continue;  // it needs no descriptor
+    const auto error = error_of([&] {
+      const testing_support::NoFreeDescriptor limit;
+      std::ignore = make_poller(name);
+    });
+    EXPECT_EQ(error, std::errc::too_many_files_open);
+  }
+}
+
+}  // namespace
+}  // namespace detent

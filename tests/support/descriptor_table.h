@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// The descriptors that this process has open.
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <iterator>
+#include <set>
+#include <system_error>
+#include <tuple>
+
+namespace detent::testing_support {
+
+[[nodiscard]] inline std::set<int> open_descriptors() {
+  std::set<int> open;
+  DIR* const directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) std::abort();
+  while (const dirent* entry = ::readdir(directory)) {
+    if (entry->d_name[0] != '.') open.insert(std::atoi(entry->d_name));
+  }
+  open.erase(::dirfd(directory));
+  ::closedir(directory);
+  return open;
+}
+
+[[nodiscard]] inline bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
+[[nodiscard]] inline bool is_close_on_exec(int fd) {
+  const int flags = ::fcntl(fd, F_GETFD);
+  return flags != -1 && (flags & FD_CLOEXEC) != 0;
+}
+
+/// Tells what has been opened, and what was left open, since it was made.
+class DescriptorsBefore {
+ public:
+  [[nodiscard]] std::set<int> opened_since() const {
+    std::set<int> opened;
+    const std::set<int> now = open_descriptors();
+    std::set_difference(now.begin(), now.end(), before_.begin(), before_.end(),
+                        std::inserter(opened, opened.begin()));
+    return opened;
+  }
+
+ private:
+  std::set<int> before_ = open_descriptors();
+};
+
+/// While it lives, no descriptor can be opened: EMFILE. Only the call in question should be in its
+/// scope: the undefined behaviour sanitizer opens a pipe to look at a class that it sees first.
+class NoFreeDescriptor {
+ public:
+  NoFreeDescriptor() {
+    std::ignore = std::error_code(EMFILE, std::system_category()).message();  // shows it this one
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  NoFreeDescriptor(const NoFreeDescriptor&) = delete;
+  NoFreeDescriptor& operator=(const NoFreeDescriptor&) = delete;
+  ~NoFreeDescriptor() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+}  // namespace detent::testing_support
