@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSL-1.0
+// The loop inside another one: native_handle, prepare, dispatch.
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "detent/reactor.h"
+#include "detent/simulation.h"
+#include "support/errors.h"
+#include "support/processes.h"
+#include "support/reactor_fixtures.h"
+#include "support/readiness.h"
+#include "support/watched_socket.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::error_of;
+using testing_support::is_readable;
+using testing_support::ReactorOnEveryPoller;
+using testing_support::SimulatedReactor;
+using testing_support::this_thread_number;
+using testing_support::wait_until_asleep;
+using testing_support::WatchedSocket;
+
+// Embedding is for pollers with one descriptor that stands for all.
+class EmbeddedOnEveryPoller : public ReactorOnEveryPoller {
+ protected:
+  void SetUp() override {
+    if (!capabilities_.native_handle) GTEST_SKIP() << GetParam() << " has no native handle";
+  }
+
+  // A poll(2) loop as somebody else's program has it.
+  void run_in_poll_loop(const std::function<bool()>& done) {
+    while (!done()) {
+      const std::optional<Duration> sleep = reactor_.prepare();
+      pollfd query = {.fd = reactor_.native_handle(), .events = POLLIN, .revents = 0};
+      ::poll(&query, 1, sleep ? 0 : -1);
+      ASSERT_TRUE(!sleep || *sleep == Duration::zero());
+      reactor_.dispatch();
+    }
+  }
+  [[nodiscard]] bool handle_is_readable() const { return is_readable(reactor_.native_handle()); }
+};
+
+TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
+  WatchedSocket socket;
+  std::vector<std::string> heard;
+  const std::unique_ptr<Alarm> alarm = kernel_clock().make_alarm(ClockId::steady);
+  const Watch socket_watch = reactor_.watch(socket, {.readable = true}, [&](Ready) {
+    heard.push_back(socket.receive());
+    alarm->arm(kernel_clock().now() + 1ms);
+  });
+  const Watch alarm_watch = reactor_.watch(*alarm, {.readable = true}, [&](Ready) {
+    heard.emplace_back("alarm");
+    alarm->disarm();
+    reactor_.defer([&] { heard.emplace_back("deferred"); });
+    reactor_.post([&] { heard.emplace_back("posted"); });
+  });
+  const pid_t loop = this_thread_number();
+  std::thread other([&] {
+    wait_until_asleep(loop);
+    reactor_.post([&] {
+      heard.emplace_back("posted from outside");
+      socket.send("descriptor");
+    });
+  });
+  run_in_poll_loop([&] { return heard.size() == 5; });
+  other.join();
+  EXPECT_EQ(heard, (std::vector<std::string>{"posted from outside", "descriptor", "alarm",
+                                             "deferred", "posted"}));
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_WithNothingToDoPrepareAllowsAnySleepAndTheHandleIsQuiet) {
+  WatchedSocket socket;
+  const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  EXPECT_FALSE(handle_is_readable());
+  EXPECT_EQ(reactor_.dispatch(), 0U);
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  socket.send();
+  EXPECT_TRUE(handle_is_readable());
+  EXPECT_EQ(reactor_.dispatch(), 1U);
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
+  const auto pending = [&] { return reactor_.prepare() == Duration::zero(); };
+  reactor_.post([] {});
+  EXPECT_TRUE(pending()) << "posted";
+  reactor_.dispatch();
+  reactor_.defer([] {});
+  EXPECT_TRUE(pending()) << "deferred";
+  reactor_.dispatch();
+  reactor_.wake();
+  EXPECT_TRUE(pending()) << "a wake";
+  reactor_.dispatch();
+  reactor_.stop();
+  EXPECT_TRUE(pending()) << "a stop";
+  reactor_.dispatch();
+  {
+    WatchedSocket socket;
+    socket.send();
+    const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+    EXPECT_TRUE(pending()) << "a descriptor";
+    EXPECT_EQ(reactor_.dispatch(), 1U);
+  }
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsCarriedOver) {
+  Reactor reactor(testing_support::on_poller(GetParam(), {.posted = 1}));
+  int runs = 0;
+  reactor.post([&] { ++runs; });
+  reactor.post([&] { ++runs; });
+  reactor.dispatch();
+  EXPECT_EQ(reactor.prepare(), Duration::zero());
+  reactor.dispatch();
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(reactor.prepare(), std::nullopt);
+
+  std::vector<WatchedSocket> sockets(2);
+  std::vector<Watch> watches;
+  for (WatchedSocket& socket : sockets) {
+    socket.send();
+    watches.push_back(
+        reactor.watch(socket, {.readable = true, .trigger = Trigger::one_shot},
+                      [](Ready) { throw std::runtime_error("carry the other one over"); }));
+  }
+  EXPECT_THROW(reactor.dispatch(), std::runtime_error);
+  EXPECT_EQ(reactor.prepare(), Duration::zero());
+  EXPECT_THROW(reactor.dispatch(), std::runtime_error);
+}
+
+// Until prepare has announced the sleep nobody need write; after it everybody must.
+TEST_P(EmbeddedOnEveryPoller, D7_WhatComesAfterPrepareMakesTheHandleReadable) {
+  const std::vector<std::pair<std::string, std::function<void()>>> askers = {
+      {"post", [&] { reactor_.post([] {}); }},
+      {"wake", [&] { reactor_.wake(); }},
+      {"stop", [&] { reactor_.stop(); }},
+  };
+  for (const auto& [name, ask] : askers) {
+    for (const bool from_outside : {false, true}) {
+      SCOPED_TRACE(name);
+      ASSERT_EQ(reactor_.prepare(), std::nullopt);
+      ASSERT_FALSE(handle_is_readable());
+      if (from_outside) {
+        std::thread(ask).join();
+      } else {
+        ask();
+      }
+      EXPECT_TRUE(handle_is_readable());
+      for (int i = 0; i < 3; ++i) reactor_.dispatch();
+      EXPECT_FALSE(handle_is_readable());
+    }
+  }
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_PrepareAppliesChangesOfInterest) {
+  WatchedSocket socket;
+  Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  reactor_.dispatch();
+  watch.set_interest({.writable = true});
+  EXPECT_EQ(reactor_.prepare(), Duration::zero()) << "writable at once";
+  EXPECT_EQ(reactor_.dispatch(), 1U);
+  watch.set_interest({.readable = true});
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  EXPECT_FALSE(handle_is_readable()) << "what was dropped does not wake the foreign loop";
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_HooksRunOnceInAPreparedTurn) {
+  int before = 0;
+  int after = 0;
+  const Handle before_hook = reactor_.before_wait([&] { ++before; });
+  const Handle after_hook = reactor_.after_wait([&] { ++after; });
+  for (int turns = 1; turns <= 3; ++turns) {
+    static_cast<void>(reactor_.prepare());
+    EXPECT_EQ(before, turns);
+    EXPECT_EQ(after, turns - 1);
+    static_cast<void>(reactor_.prepare());
+    EXPECT_EQ(before, turns) << "still the same turn";
+    reactor_.dispatch();
+    EXPECT_EQ(before, turns);
+    EXPECT_EQ(after, turns);
+  }
+  EXPECT_EQ(reactor_.counters().turns, 3U);
+  reactor_.dispatch();
+  EXPECT_EQ(before, 4) << "a turn that was not prepared";
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_WhatPrepareFoundIsDispatchedOnceAndHonoursWhatHappenedSince) {
+  WatchedSocket kept;
+  WatchedSocket dropped;
+  kept.send();
+  dropped.send();
+  int kept_calls = 0;
+  int dropped_calls = 0;
+  const Interest once = {.readable = true, .trigger = Trigger::one_shot};
+  const Watch kept_watch = reactor_.watch(kept, once, [&](Ready) { ++kept_calls; });
+  Watch dropped_watch = reactor_.watch(dropped, once, [&](Ready) { ++dropped_calls; });
+  EXPECT_EQ(reactor_.prepare(), Duration::zero());
+  dropped_watch.cancel();
+  EXPECT_EQ(reactor_.dispatch(), 1U);
+  reactor_.dispatch();
+  EXPECT_EQ(kept_calls, 1);
+  EXPECT_EQ(dropped_calls, 0);
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_APreparedTurnMayBeFinishedByRunOnce) {
+  int before = 0;
+  const Handle hook = reactor_.before_wait([&] { ++before; });
+  WatchedSocket socket;
+  socket.send();
+  const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+  static_cast<void>(reactor_.prepare());
+  EXPECT_EQ(reactor_.run_once(), 1U);
+  EXPECT_EQ(before, 1);
+}
+
+TEST_P(EmbeddedOnEveryPoller, O5_DispatchConsumesAPendingStopAndReturns) {
+  int runs = 0;
+  reactor_.post([&] { ++runs; });
+  reactor_.stop();
+  EXPECT_EQ(reactor_.dispatch(), 0U);
+  EXPECT_EQ(runs, 0);
+  reactor_.dispatch();
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_P(EmbeddedOnEveryPoller, O4_DispatchReturnsHowManyCallbacksRan) {
+  std::vector<WatchedSocket> sockets(3);
+  std::vector<Watch> watches;
+  for (WatchedSocket& socket : sockets) {
+    socket.send();
+    watches.push_back(reactor_.watch(socket, {.readable = true}, [](Ready) {}));
+  }
+  EXPECT_EQ(reactor_.dispatch(), 3U);
+  watches.clear();
+  EXPECT_EQ(reactor_.dispatch(), 0U);
+}
+
+TEST_P(EmbeddedOnEveryPoller, O6_AnExceptionLeavesDispatchAndTheRestIsDoneByTheNext) {
+  int runs = 0;
+  reactor_.post([] { throw std::runtime_error("posted"); });
+  reactor_.post([&] { ++runs; });
+  static_cast<void>(reactor_.prepare());
+  EXPECT_THROW(reactor_.dispatch(), std::runtime_error);
+  EXPECT_EQ(reactor_.prepare(), Duration::zero());
+  reactor_.dispatch();
+  EXPECT_EQ(runs, 1);
+}
+
+// The handle keeps its number even when the poller had to build its kernel object anew.
+TEST_P(EmbeddedOnEveryPoller, D7_TheHandleOutlivesAGhost) {
+  const int handle = reactor_.native_handle();
+  WatchedSocket socket;
+  const UniqueFd duplicate(::dup(socket.fd()));
+  Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+  socket.close();
+  watch.cancel();
+  socket.send();
+  for (int i = 0; i < 3; ++i) reactor_.dispatch();
+  EXPECT_EQ(reactor_.native_handle(), handle);
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  EXPECT_FALSE(is_readable(handle));
+  WatchedSocket next;
+  const Watch next_watch = reactor_.watch(next, {.readable = true}, [](Ready) {});
+  next.send();
+  EXPECT_TRUE(is_readable(handle));
+  EXPECT_EQ(reactor_.dispatch(), 1U);
+}
+
+DETENT_ON_EVERY_POLLER(EmbeddedOnEveryPoller);
+
+class EmbeddedWhereverThePollerCannot : public ReactorOnEveryPoller {};
+
+TEST_P(EmbeddedWhereverThePollerCannot, D7_TheNativeHandleIsWhatTheCapabilitiesSay) {
+  if (capabilities_.native_handle) {
+    EXPECT_GE(reactor_.native_handle(), 0);
+  } else {
+    EXPECT_EQ(error_of([&] { static_cast<void>(reactor_.native_handle()); }),
+              std::errc::not_supported);
+  }
+}
+
+DETENT_ON_EVERY_POLLER(EmbeddedWhereverThePollerCannot);
+
+class EmbeddedSimulation : public SimulatedReactor {};
+
+TEST_F(EmbeddedSimulation, D7_WithoutANativeHandlePrepareAndDispatchWorkAllTheSame) {
+  EXPECT_EQ(error_of([&] { static_cast<void>(reactor_->native_handle()); }),
+            std::errc::not_supported);
+  int calls = 0;
+  const Watch watch = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
+  EXPECT_EQ(reactor_->prepare(), std::nullopt);
+  EXPECT_EQ(reactor_->dispatch(), 0U);
+  poller_->set_ready(kFirst, {.readable = true});
+  EXPECT_EQ(reactor_->prepare(), Duration::zero());
+  EXPECT_EQ(calls, 0) << "prepare calls nobody but hooks";
+  EXPECT_EQ(reactor_->dispatch(), 1U);
+}
+
+}  // namespace
+}  // namespace detent

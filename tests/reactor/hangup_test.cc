@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSL-1.0
+// End of file, hang-up, error: told as often as it helps, and never in a loop of their own.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "detent/reactor.h"
+#include "detent/unique_fd.h"
+#include "support/reactor_fixtures.h"
+#include "support/watched_socket.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::ReactorOnEveryPoller;
+using testing_support::WatchedPipe;
+using testing_support::WatchedSocket;
+
+class HangUpOnEveryPoller : public ReactorOnEveryPoller {};
+
+TEST_P(HangUpOnEveryPoller, HUP_01_APeerThatClosedIsReadableAndReadsAsEndOfFile) {
+  WatchedSocket socket;
+  std::vector<Ready> told;
+  const Watch watch =
+      reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
+  socket.close_peer();
+  EXPECT_EQ(turn(), 1U);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].readable);
+  if (capabilities_.hangup) {
+    EXPECT_TRUE(told[0].hangup);
+  }
+  char byte = 0;
+  EXPECT_EQ(::read(socket.fd(), &byte, 1), 0);
+  EXPECT_EQ(turn(), 1U) << "level: it was asked for, so it is told again";
+}
+
+TEST_P(HangUpOnEveryPoller, D2_AHalfClosedPeerIsReadableAndReadClosed) {
+  WatchedSocket socket;
+  std::vector<Ready> told;
+  const Watch watch =
+      reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
+  ASSERT_EQ(0, ::shutdown(socket.peer(), SHUT_WR));
+  turn();
+  EXPECT_EQ(told,
+            (std::vector<Ready>{{.readable = true, .read_closed = capabilities_.read_closed}}));
+}
+
+TEST_P(HangUpOnEveryPoller, Howto_T23_AfterEndOfFileTheWatchEndsInItsOwnCallback) {
+  auto socket = std::make_unique<WatchedSocket>();
+  WatchedSocket next;
+  Watch watch;
+  int calls = 0;
+  const int number = socket->fd();
+  watch = reactor_.watch(*socket, {.readable = true}, [&](Ready) {
+    ++calls;
+    if (!socket->receive().empty()) return;
+    watch.cancel();
+    socket.reset();
+  });
+  socket->send();
+  turn();
+  socket->close_peer();
+  turn();
+  turn();
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(socket, nullptr);
+  const UniqueFd reused(::fcntl(next.fd(), F_DUPFD_CLOEXEC, number));
+  ASSERT_EQ(reused.fd(), number);
+  const Watch again = reactor_.watch(reused, {.readable = true}, [](Ready) {});
+  next.send();
+  EXPECT_EQ(turn(), 1U) << "the number can be used at once";
+}
+
+TEST_P(HangUpOnEveryPoller, HUP_02_AHangUpDuringAPauseIsNotToldAndDoesNotSpin) {
+  for (const bool by_interest : {false, true}) {
+    SCOPED_TRACE(by_interest ? "empty interest" : "pause");
+    WatchedSocket socket;
+    Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+    if (by_interest) {
+      watch.set_interest({});
+    } else {
+      watch.pause();
+    }
+    socket.close_peer();
+    EXPECT_LT(turns_in(20ms), kFewTurns);
+    by_interest ? watch.set_interest({.readable = true}) : watch.resume();
+    EXPECT_EQ(turn(), 1U);
+  }
+}
+
+TEST_P(HangUpOnEveryPoller, HUP_03_AWriterHearsThatItsPeerHasGone) {
+  WatchedSocket socket;
+  socket.fill();
+  std::vector<Ready> told;
+  Watch watch =
+      reactor_.watch(socket, {.writable = true}, [&](Ready ready) { told.push_back(ready); });
+  EXPECT_EQ(turn(), 0U);
+  socket.close_peer();
+  EXPECT_EQ(turn(), 1U);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].writable || told[0].error || told[0].hangup);
+  EXPECT_FALSE(told[0].readable) << "nobody asked for that";
+  EXPECT_EQ(::send(socket.fd(), "x", 1, MSG_NOSIGNAL), -1);
+  EXPECT_TRUE(errno == EPIPE || errno == ECONNRESET);
+}
+
+TEST_P(HangUpOnEveryPoller, HUP_04_WhatAWriterLeftBehindIsReadBeforeTheEndOfFile) {
+  WatchedPipe pipe;
+  pipe.send("the last words");
+  pipe.close_peer();
+  std::vector<std::string> read;
+  Watch watch;
+  watch = reactor_.watch(pipe, {.readable = true}, [&](Ready ready) {
+    EXPECT_TRUE(ready.readable);
+    std::array<char, 8> buffer = {};
+    const ssize_t got = ::read(pipe.fd(), buffer.data(), buffer.size());
+    ASSERT_GE(got, 0);
+    read.emplace_back(buffer.data(), static_cast<std::size_t>(got));
+    if (got == 0) watch.cancel();
+  });
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(read, (std::vector<std::string>{"the last", " words", ""}));
+}
+
+TEST_P(HangUpOnEveryPoller, HUP_05_APipesWriterHearsThatItsReaderHasGone) {
+  WatchedPipe pipe;
+  std::vector<Ready> told;
+  const Watch watch =
+      reactor_.watch(pipe.peer(), {.writable = true}, [&](Ready ready) { told.push_back(ready); });
+  pipe.close();
+  EXPECT_EQ(turn(), 1U);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].error || told[0].writable);
+  if (capabilities_.hangup) {
+    EXPECT_TRUE(told[0].error);
+  }
+}
+
+TEST_P(HangUpOnEveryPoller, D4_AHangUpThatNobodyAskedForIsToldOnceUntilTheWatchIsSetAgain) {
+  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  WatchedSocket socket;
+  std::vector<Ready> told;
+  Watch watch =
+      reactor_.watch(socket, {.priority = true}, [&](Ready ready) { told.push_back(ready); });
+  socket.close_peer();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(told, (std::vector<Ready>{{.hangup = true}}));
+  EXPECT_LT(turns_in(20ms), kFewTurns) << "it is out of the kernel";
+  EXPECT_TRUE(watch.active());
+  watch.resume();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(turn(), 0U);
+  watch.set_interest({.priority = true});
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(turn(), 0U);
+  watch.pause();
+  watch.resume();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(told, std::vector<Ready>(4, Ready{.hangup = true}));
+}
+
+TEST_P(HangUpOnEveryPoller, D4_AnErrorThatNobodyAskedForIsToldOnce) {
+  if (!capabilities_.hangup) GTEST_SKIP() << "cannot be told apart";
+  WatchedPipe pipe;
+  std::vector<Ready> told;
+  // A pipe's writing end is never readable.
+  Watch watch =
+      reactor_.watch(pipe.peer(), {.readable = true}, [&](Ready ready) { told.push_back(ready); });
+  pipe.close();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(told, (std::vector<Ready>{{.error = true}}));
+  EXPECT_LT(turns_in(20ms), kFewTurns);
+}
+
+TEST_P(HangUpOnEveryPoller, D4_AWatchThatIsSetAgainInThatCallbackSpeaksOn) {
+  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  WatchedSocket socket;
+  Watch watch;
+  std::vector<Ready> told;
+  watch = reactor_.watch(socket, {.priority = true}, [&](Ready ready) {
+    told.push_back(ready);
+    watch.set_interest({.readable = true});
+  });
+  socket.close_peer();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_TRUE(told.back().readable);
+}
+
+TEST_P(HangUpOnEveryPoller, D4_AWatchThatThrewInThatCallbackIsSilentToo) {
+  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  WatchedSocket socket;
+  const Watch watch = reactor_.watch(socket, {.priority = true},
+                                     [](Ready) { throw std::runtime_error("hang-up"); });
+  socket.close_peer();
+  EXPECT_THROW(turn(), std::runtime_error);
+  EXPECT_LT(turns_in(20ms), kFewTurns);
+}
+
+DETENT_ON_EVERY_POLLER(HangUpOnEveryPoller);
+
+}  // namespace
+}  // namespace detent

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSL-1.0
+// Functions handed to the loop: order, wake-ups, and what becomes of them at its end.
+#include "detent/poster.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "detent/reactor.h"
+#include "mailbox.h"
+#include "support/descriptor_table.h"
+#include "support/kernel_view.h"
+#include "support/processes.h"
+#include "support/reactor_fixtures.h"
+#include "support/readiness.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::descriptor_info;
+using testing_support::DescriptorsBefore;
+using testing_support::is_readable;
+using testing_support::kind_of_descriptor;
+using testing_support::on_poller;
+using testing_support::ReactorOnEveryPoller;
+using testing_support::this_thread_number;
+using testing_support::wait_until_asleep;
+
+class PosterOnEveryPoller : public ReactorOnEveryPoller {};
+
+TEST_P(PosterOnEveryPoller, W1_FunctionsRunInTheOrderInWhichOneThreadPostedThem) {
+  std::vector<int> ran;
+  const Poster poster = reactor_.poster();
+  for (int i = 0; i < 100; i += 2) {
+    reactor_.post([&ran, i] { ran.push_back(i); });
+    EXPECT_TRUE(poster.post([&ran, i] { ran.push_back(i + 1); }));
+  }
+  turn();
+  ASSERT_EQ(ran.size(), 100U);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ran[static_cast<std::size_t>(i)], i);
+}
+
+TEST_P(PosterOnEveryPoller, WK_04_EightThreadsPostsAllRunOnceAndInEachThreadsOrder) {
+  constexpr std::size_t kThreads = 8;
+  constexpr int kPosts = 50'000;
+  std::array<int, kThreads> next = {};
+  int out_of_order = 0;
+  std::size_t finished = 0;
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t, poster = reactor_.poster()] {
+      for (int i = 0; i < kPosts; ++i) {
+        auto function = [&, t, i] {
+          if (next[t]++ != i) ++out_of_order;
+          if (i == kPosts - 1 && ++finished == kThreads) reactor_.stop();
+        };
+        if (i % 2 == 0) {
+          reactor_.post(function);
+        } else {
+          EXPECT_TRUE(poster.post(function));
+        }
+      }
+    });
+  }
+  reactor_.run();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(out_of_order, 0);
+  for (const int count : next) EXPECT_EQ(count, kPosts);
+}
+
+// A post that comes while the loop goes to sleep: a lost wake-up would hang here.
+TEST_P(PosterOnEveryPoller, WK_01_NoPostIsLostHoweverItRacesWithGoingToSleep) {
+  constexpr int kPosts = 20'000;
+  std::atomic<int> ran = 0;
+  std::thread poster([&] {
+    for (int i = 0; i < kPosts; ++i) {
+      reactor_.post([&] { ++ran; });
+      while (ran.load() <= i) std::this_thread::yield();
+    }
+    reactor_.stop();
+  });
+  reactor_.run();
+  poster.join();
+  EXPECT_EQ(ran, kPosts);
+}
+
+TEST_P(PosterOnEveryPoller, WK_01_APostEndsTheSleepOfTheLoop) {
+  const pid_t loop = this_thread_number();
+  std::thread::id ran_on;
+  std::thread poster([&] {
+    wait_until_asleep(loop);
+    reactor_.post([&] {
+      ran_on = std::this_thread::get_id();
+      reactor_.stop();
+    });
+  });
+  reactor_.run();
+  poster.join();
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+// The kernel's own count of the writes, on pollers that an eventfd wakes.
+TEST_P(PosterOnEveryPoller, W1_HoweverManyAskASleepingLoopIsWokenByOneWrite) {
+  const DescriptorsBefore before;
+  Reactor reactor(on_poller(GetParam()));
+  int eventfd = -1;
+  for (const int fd : before.opened_since()) {
+    if (kind_of_descriptor(fd) == "anon_inode:[eventfd]") eventfd = fd;
+  }
+  if (eventfd == -1) GTEST_SKIP() << "no eventfd wakes this loop";
+  const auto writes = [&] {
+    const std::string info = descriptor_info(eventfd);
+    const std::string key = "eventfd-count:";
+    return std::stoul(info.substr(info.find(key) + key.size()), nullptr, 16);
+  };
+
+  for (int i = 0; i < 100; ++i) reactor.post([] {});
+  reactor.wake();
+  EXPECT_EQ(writes(), 0U) << "it is awake";
+  reactor.dispatch();
+  for (int sleeps = 0; sleeps < 3; ++sleeps) {
+    ASSERT_EQ(reactor.prepare(), std::nullopt);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 1'000; ++i) {
+          reactor.post([] {});
+          reactor.wake();
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(writes(), 1U);
+    for (int turns = 0; turns < 5; ++turns) reactor.dispatch();
+    EXPECT_EQ(writes(), 0U) << "taken back";
+  }
+}
+
+TEST(MailboxProtocol, W1_TheAnnouncementOfASleepIsTakenBackByTheFirstWhoWrites) {
+  Mailbox mailbox;
+  EXPECT_TRUE(mailbox.post([] {}));
+  EXPECT_FALSE(is_readable(mailbox.wakeup().fd())) << "nobody sleeps";
+  EXPECT_FALSE(mailbox.may_sleep());
+  FunctionQueue queue;
+  mailbox.collect(queue);
+  EXPECT_TRUE(mailbox.may_sleep());
+  mailbox.request_wake();
+  EXPECT_TRUE(is_readable(mailbox.wakeup().fd()));
+  mailbox.wakeup().clear();
+  EXPECT_TRUE(mailbox.post([] {}));
+  mailbox.request_stop();
+  EXPECT_FALSE(is_readable(mailbox.wakeup().fd()));
+  for (const bool taken : {true, false}) {
+    EXPECT_EQ(mailbox.consume_stop(), taken);
+    EXPECT_EQ(mailbox.consume_wake(), taken);
+  }
+  mailbox.collect(queue);
+  EXPECT_TRUE(mailbox.may_sleep());
+}
+
+TEST_P(PosterOnEveryPoller, O2_PostsFromInsidePostedFunctionsRunInLaterTurns) {
+  std::vector<int> ran;
+  struct Again {
+    Reactor& reactor;
+    std::vector<int>& ran;
+    int depth;
+    void operator()() const {
+      ran.push_back(depth);
+      if (depth < 10) reactor.post(Again{reactor, ran, depth + 1});
+    }
+  };
+  reactor_.post(Again{reactor_, ran, 0});
+  for (int i = 0; i <= 10; ++i) {
+    turn();
+    EXPECT_EQ(ran.size(), static_cast<std::size_t>(i) + 1);
+  }
+}
+
+// ---- the end of the loop
+
+// Remembers on which thread it went, and asks for the mailbox there: if its lock were held, that
+// would hang.
+class Capture {
+ public:
+  Capture(Poster poster, std::vector<std::thread::id>& ended_on)
+      : poster_(std::make_unique<Poster>(std::move(poster))), ended_on_(&ended_on) {}
+  Capture(Capture&&) = default;
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  Capture& operator=(Capture&&) = delete;
+  ~Capture() {
+    if (poster_ == nullptr) return;
+    posted_again = poster_->post([] {});
+    ended_on_->push_back(std::this_thread::get_id());
+  }
+  static inline bool posted_again = false;
+
+ private:
+  std::unique_ptr<Poster> poster_;
+  std::vector<std::thread::id>* ended_on_;
+};
+
+TEST_P(PosterOnEveryPoller, W2_TheLoopsEndDestroysWhatIsPostedUnrunOnItsThreadOutsideTheLock) {
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+  std::vector<std::thread::id> ended_on;
+  bool ran = false;
+  std::thread([&, poster = reactor->poster()] {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(poster.post([&ran, capture = Capture(poster, ended_on)] { ran = true; }));
+    }
+  }).join();
+  EXPECT_TRUE(ended_on.empty());
+  Capture::posted_again = true;
+  reactor.reset();
+  EXPECT_EQ(ended_on, std::vector<std::thread::id>(3, std::this_thread::get_id()));
+  EXPECT_FALSE(ran);
+  EXPECT_FALSE(Capture::posted_again) << "the loop was gone by then";
+}
+
+TEST_P(PosterOnEveryPoller, W2_WhatRanIsDestroyedOnTheLoopsThreadOutsideTheLock) {
+  std::vector<std::thread::id> ended_on;
+  std::thread([&, poster = reactor_.poster()] {
+    EXPECT_TRUE(poster.post([capture = Capture(poster, ended_on)] {}));
+  }).join();
+  Capture::posted_again = false;
+  turn();
+  EXPECT_EQ(ended_on, std::vector<std::thread::id>(1, std::this_thread::get_id()));
+  EXPECT_TRUE(Capture::posted_again);
+}
+
+TEST_P(PosterOnEveryPoller, W2_CarriedOverFunctionsAreDestroyedUnrunToo) {
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam(), {.posted = 1}));
+  const auto capture = std::make_shared<int>();
+  int runs = 0;
+  for (int i = 0; i < 5; ++i) {
+    reactor->post([&runs, capture] { ++runs; });
+    reactor->defer([&runs, capture] { ++runs; });
+  }
+  reactor->dispatch();
+  EXPECT_EQ(runs, 2);
+  reactor.reset();
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(capture.use_count(), 1);
+}
+
+TEST_P(PosterOnEveryPoller, W2_AfterTheLoopAPostIsFalseAndItsFunctionIsDestroyedWhereItWasPosted) {
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+  const Poster poster = reactor->poster();
+  const Poster copy = poster;
+  reactor.reset();
+  const auto capture = std::make_shared<int>();
+  EXPECT_FALSE(poster.post([capture] {}));
+  EXPECT_EQ(capture.use_count(), 1);
+  std::thread([&] { EXPECT_FALSE(copy.post([] {})); }).join();
+}
+
+TEST_P(PosterOnEveryPoller, W2_APosterIsTheLastToLetTheWakeUpGo) {
+  const DescriptorsBefore before;
+  {
+    std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+    std::thread([poster = reactor->poster()] { EXPECT_TRUE(poster.post([] {})); }).join();
+    const Poster poster = reactor->poster();
+    reactor.reset();
+    EXPECT_FALSE(poster.post([] {}));
+  }
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+TEST_P(PosterOnEveryPoller, W2_PostsRaceWithTheLoopsEndWithoutHarm) {
+  for (int round = 0; round < 50; ++round) {
+    std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+    const auto capture = std::make_shared<int>();
+    std::atomic<bool> gone = false;
+    std::atomic<int> refused_early = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&, poster = reactor->poster()] {
+        while (poster.post([capture] {})) std::this_thread::yield();
+        if (!gone) ++refused_early;
+      });
+    }
+    for (int i = 0; i < 10; ++i) reactor->dispatch();
+    gone = true;
+    reactor.reset();
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(capture.use_count(), 1);
+    ASSERT_EQ(refused_early, 0);
+  }
+}
+
+TEST_P(PosterOnEveryPoller, W2_AStopLeavesPostedFunctionsForTheNextRun) {
+  std::vector<int> ran;
+  reactor_.post([&] {
+    ran.push_back(1);
+    reactor_.stop();
+    reactor_.post([&] {
+      ran.push_back(2);
+      reactor_.stop();
+    });
+  });
+  reactor_.run();
+  EXPECT_EQ(ran, std::vector<int>{1});
+  reactor_.run();
+  EXPECT_EQ(ran, (std::vector<int>{1, 2}));
+}
+
+TEST_P(PosterOnEveryPoller, W1_FunctionsThatCannotBeCopiedCanBePosted) {
+  int result = 0;
+  reactor_.post([&result, owned = std::make_unique<int>(7)] { result = *owned; });
+  reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; });
+  turn();
+  EXPECT_EQ(result, 70);
+}
+
+DETENT_ON_EVERY_POLLER(PosterOnEveryPoller);
+
+}  // namespace
+}  // namespace detent
