@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// One kernel timer by itself, as a descriptor, with no loop around it.
+///
+///     detent::TimerFd timer(detent::ClockId::wall);
+///     timer.arm(1s, 500ms);                            // first after 1 s, then twice a second
+///     for (int i = 0; i < 4; ++i) std::cout << "expired " << timer.read() << " times\n";
+///
+/// For many timers in one thread use TimerService: it needs one descriptor for all of them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "detent/clock.h"
+#include "detent/unique_fd.h"
+
+namespace detent {
+
+/// Owns the descriptor. Every call throws std::system_error that names the system call, where
+/// nothing else is said. All lengths are exact to the nanosecond. Not tied to a thread.
+class TimerFd {
+ public:
+  enum class Mode : std::uint8_t {
+    blocking,
+    non_blocking
+  };  ///< What read() does with nothing due.
+  /// What an absolute timer on the wall clock does when that clock is set.
+  enum class OnClockSet : std::uint8_t { ignore, cancel };
+
+  struct Setting {
+    Duration initial = {};   ///< To the next expiry, relative however it was armed; zero: disarmed.
+    Duration interval = {};  ///< From one expiry to the next; zero: once.
+  };
+
+  /// Disarmed. The `_alarm` clocks need CAP_WAKE_ALARM: operation_not_permitted without it.
+  explicit TimerFd(ClockId clock = ClockId::steady, Mode mode = Mode::blocking);
+
+  /// Expires after `initial` (zero and less: at once) and then every `interval` (zero: never
+  /// again; std::invalid_argument when negative). Takes back an expiry that was not read. Returns
+  /// the setting before.
+  Setting arm(Duration initial, Duration interval = {});
+
+  /// The same, first at an instant of this timer's own clock. With OnClockSet::cancel a read after
+  /// the wall clock was set throws operation_canceled.
+  template <class ClockT>
+  Setting arm_at(std::chrono::time_point<ClockT, Duration> deadline, Duration interval = {},
+                 OnClockSet on_clock_set = OnClockSet::ignore) {
+    return arm_at_instant(deadline.time_since_epoch(), interval, on_clock_set);
+  }
+  Setting disarm();
+
+  [[nodiscard]] Setting setting() const;
+  /// Time to the next expiry; zero when disarmed.
+  [[nodiscard]] Duration remaining() const { return setting().initial; }
+
+  /// How often it has expired since it was armed or last read. With none, a blocking timer waits
+  /// for the next, for ever when disarmed, and a non-blocking one returns 0.
+  std::uint64_t read();
+  /// Readable while read() would return a count.
+  [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
+
+ private:
+  Setting arm_at_instant(Duration since_epoch, Duration interval, OnClockSet on_clock_set);
+  Setting set(int flags, Duration initial, Duration interval);
+
+  UniqueFd fd_;
+};
+
+}  // namespace detent

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Deadlines in order, and nothing else: no clock, no kernel, no callbacks.
+///
+///     detent::TimerQueue queue;
+///     queue.add(7, 250ms);                       // key 7 is due at 250 ms
+///     queue.set(7, 500ms);                       // now later
+///     while (auto key = queue.pop_due(now)) fire(*key);
+///
+/// How it works: a heap in which each node has four children, so that a comparison reads one cache
+/// line, with the place of each key kept beside its deadline, so that changing and removing need no
+/// search. Moving a deadline later, which servers do for every event of an idle connection, only
+/// stores it: the heap keeps the old, earlier one until that reaches the top, and is mended there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "detent/clock.h"
+
+namespace detent {
+
+/// Keys are small numbers that its user hands out, such as table slots: memory goes by the largest.
+/// Deadlines are times since an epoch that its user knows. Equal deadlines come in the order in
+/// which they were last set. 32 bytes a key; allocates only to grow. One thread.
+class TimerQueue {
+ public:
+  using Key = std::uint32_t;
+
+  /// `first_sequence`: see sequence(); only a test of what happens at its end has a use for it.
+  explicit TimerQueue(std::uint32_t first_sequence = 0) noexcept : next_sequence_(first_sequence) {}
+
+  /// Puts a key in; std::logic_error when it is in it. O(log n), O(1) unless among the earliest.
+  void add(Key key, Duration deadline);
+  /// Moves a key; std::logic_error when it is not in it. Later: O(1); earlier: as `add`.
+  void set(Key key, Duration deadline);
+  /// Takes a key out; nothing happens when it is not in it.
+  void remove(Key key) noexcept;
+  /// The earliest deadline of all. Amortised O(log n) for each `set` to later since, else O(1).
+  [[nodiscard]] std::optional<Duration> earliest() noexcept;
+  /// Takes out the earliest key whose deadline is not after `now`, if there is one. O(log n).
+  [[nodiscard]] std::optional<Key> pop_due(Duration now) noexcept;
+
+  [[nodiscard]] bool contains(Key key) const noexcept {
+    return key < nodes_.size() && nodes_[key].place != kNowhere;
+  }
+  /// The deadline last given for a key, which may have been popped since.
+  [[nodiscard]] Duration deadline(Key key) const noexcept { return Duration(nodes_[key].deadline); }
+  /// Numbers the calls of `add` and `set`: what the key's last one got, and the next one will get.
+  [[nodiscard]] std::uint32_t sequence(Key key) const noexcept { return nodes_[key].sequence; }
+  [[nodiscard]] std::uint32_t next_sequence() const noexcept { return next_sequence_; }
+  [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
+
+ private:
+  static constexpr std::uint32_t kNowhere = UINT32_MAX;
+
+  struct Node {  // by key
+    std::int64_t deadline = 0;
+    std::uint32_t sequence = 0;
+    std::uint32_t place = kNowhere;  // in heap_
+  };
+  struct Item {  // in heap order; not later than its node's
+    std::int64_t deadline;
+    std::uint32_t sequence;
+    Key key;
+  };
+
+  static bool before(const Item& a, const Item& b) noexcept {
+    // Without a jump: which of four children is the earliest is not predictable.
+    return (a.deadline < b.deadline) | ((a.deadline == b.deadline) & (a.sequence < b.sequence));
+  }
+  void place(std::size_t at, const Item& item) noexcept {
+    heap_[at] = item;
+    nodes_[item.key].place = static_cast<std::uint32_t>(at);
+  }
+  [[nodiscard]] bool is_stale(const Item& item) const noexcept {
+    return nodes_[item.key].sequence != item.sequence;
+  }
+  [[nodiscard]] Item current(Key key) const noexcept {
+    return {nodes_[key].deadline, nodes_[key].sequence, key};
+  }
+
+  void stamp(Key key, Duration deadline);
+  void renumber();
+  void move_up(std::size_t hole, const Item& item) noexcept;
+  void move_down(std::size_t hole, const Item& item) noexcept;
+  [[nodiscard]] std::size_t earliest_child(std::size_t parent) const noexcept;
+  void take_out(std::size_t place) noexcept;
+
+  std::vector<Node> nodes_;
+  std::vector<Item> heap_;
+  std::uint32_t next_sequence_;
+};
+
+}  // namespace detent

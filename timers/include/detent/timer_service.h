@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Calls a function of yours at a time, or again and again.
+///
+///     detent::TimerService timers(reactor);
+///     auto once = timers.after(250ms, [] { std::puts("now"); });
+///     auto tick = timers.every(1s, [](const detent::Tick& t) { use(t.expirations); });
+///
+/// Never early by a nanosecond, in the order of deadlines and, where these are equal, of arming.
+/// A periodic timer keeps its grid, start + n * period, for ever: being late once moves no later
+/// tick. All timers of a service share one kernel timer, which is set again only when the earliest
+/// deadline gets earlier, and after it went off.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "detent/callback.h"
+#include "detent/clock.h"
+#include "detent/handle.h"
+#include "detent/handler_table.h"
+#include "detent/lifespan.h"
+#include "detent/name.h"
+#include "detent/reactor.h"
+#include "detent/timer_queue.h"
+
+namespace detent {
+
+/// What a timer's callback is told.
+template <class ClockT>
+struct BasicTick {
+  using Time = std::chrono::time_point<ClockT, Duration>;
+  Time scheduled;  ///< When it was due: the first instant not yet told.
+  Time now;        ///< The time of this turn.
+  std::uint64_t expirations =
+      1;  ///< What a read of a timerfd would have returned; 1 for one-shots.
+};
+using Tick = BasicTick<std::chrono::steady_clock>;
+
+/// What becomes of the periods that passed while the loop was busy.
+enum class Missed : std::uint8_t {
+  coalesce,  ///< One call with the count of all, as a timerfd does.
+  each       ///< One call for each, one a turn.
+};
+
+struct Periodic {
+  Duration period;                     ///< Positive.
+  std::optional<Duration> first = {};  ///< From now to the first tick; left out: one period.
+  Missed missed = Missed::coalesce;
+};
+
+template <class ClockT>
+class BasicTimer;
+
+/// Timers on one clock. Lives on its reactor's thread, and must go before the reactor. Not moved.
+/// Its functions throw std::logic_error on another thread or in a forked child. A callback may do
+/// anything to any timer, its own included, and may destroy the service.
+template <class ClockT>
+class BasicTimerService final : private HandleOwner {
+ public:
+  using Time = std::chrono::time_point<ClockT, Duration>;
+  using TickType = BasicTick<ClockT>;
+  using TimerType = BasicTimer<ClockT>;
+
+  /// Makes the kernel timer; throws std::system_error.
+  explicit BasicTimerService(Reactor& reactor);
+  BasicTimerService(const BasicTimerService&) = delete;
+  BasicTimerService& operator=(const BasicTimerService&) = delete;
+  ~BasicTimerService();
+
+  /// Calls `on_expiry`, with a const TickType& or with nothing, once when `delay` has passed from
+  /// this call (not from the turn's now()). Zero and less means the next turn, never this one.
+  template <class F>
+  [[nodiscard]] TimerType after(Duration delay, F&& on_expiry, Name name = {}) {
+    return add(deadline_after(delay), adapt(std::forward<F>(on_expiry)), name);
+  }
+  /// The same at an instant; one that has passed means the next turn.
+  template <class F>
+  [[nodiscard]] TimerType at(Time deadline, F&& on_expiry, Name name = {}) {
+    return add(deadline, adapt(std::forward<F>(on_expiry)), name);
+  }
+  /// Calls `on_tick` one period from now and then at each further period. std::invalid_argument
+  /// when the period is not positive.
+  template <class F>
+  [[nodiscard]] TimerType every(Duration period, F&& on_tick, Name name = {}) {
+    return add(Periodic{.period = period}, adapt(std::forward<F>(on_tick)), name);
+  }
+  template <class F>
+  [[nodiscard]] TimerType every(Periodic schedule, F&& on_tick, Name name = {}) {
+    return add(schedule, adapt(std::forward<F>(on_tick)), name);
+  }
+  /// A timer that waits to be armed with TimerType::rearm.
+  template <class F>
+  [[nodiscard]] TimerType make(F&& on_expiry, Name name = {}) {
+    return add(adapt(std::forward<F>(on_expiry)), name);
+  }
+
+  [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
+  /// Reads the clock that these timers go by.
+  [[nodiscard]] Time clock_now() const noexcept;
+
+ private:
+  friend class BasicTimer<ClockT>;
+  using Function = Callback<void(const TickType&)>;
+
+  struct Period {
+    Duration length;
+    Missed missed;
+  };
+  // Four bytes beside each callable; what only periodic timers need lies in periods_.
+  struct Data {
+    std::uint32_t period : 31 = 0;  // 1 + its index in periods_; 0: none
+    std::uint32_t due : 1 = 0;      // in the batch, and to be called
+  };
+  using Table = HandlerTable<void(const TickType&), Data>;
+  using Entry = typename Table::Entry;
+
+  template <class F>
+  static Function adapt(F&& function) {
+    if constexpr (std::is_invocable_v<std::decay_t<F>&, const TickType&>) {
+      return Function(std::forward<F>(function));
+    } else {
+      static_assert(std::is_invocable_v<std::decay_t<F>&>,
+                    "a timer's callback takes a const Tick& or nothing");
+      return Function([f = std::forward<F>(function)](const TickType&) mutable { f(); });
+    }
+  }
+
+  [[nodiscard]] TimerType add(Function function, Name name);
+  [[nodiscard]] TimerType add(Time deadline, Function function, Name name);
+  [[nodiscard]] TimerType add(Periodic schedule, Function function, Name name);
+
+  void cancel(HandlerId id) noexcept override;
+  [[nodiscard]] bool active(HandlerId id) const noexcept override;
+  void disarm(HandlerId id);
+  void rearm(HandlerId id, Time deadline);
+  void set_period(HandlerId id, Duration period);
+  [[nodiscard]] Duration remaining(HandlerId id) const noexcept;
+
+  Entry& entry_of(HandlerId id, const char* call);
+  [[nodiscard]] Time deadline_after(Duration delay) const noexcept;
+  void arm(std::uint32_t slot, Time deadline);
+  void give_period(Entry& entry, Period period);
+  void take_period(Entry& entry) noexcept;
+
+  void on_alarm();
+  void collect_due(Time now);
+  void run_batch(Time now, const Lifespan::Guard& alive);
+  TickType begin_tick(Entry& entry, std::uint32_t slot, Time now);
+  void arm_for_the_next();
+  [[nodiscard]] Time turn_now() const;
+
+  Reactor& reactor_;
+  Table timers_;
+  TimerQueue queue_;  // keyed by table slot
+  std::vector<Period> periods_;
+  std::vector<std::uint32_t> free_periods_;
+
+  std::vector<HandlerId> batch_;  // due, in order; fixed when a run begins
+  std::size_t next_in_batch_ = 0;
+  std::vector<std::uint32_t> armed_late_;  // scratch of collect_due
+  bool in_run_ = false;
+
+  // Timers armed in the turn `marked_turn_` have sequence numbers from `mark_` on.
+  std::uint64_t marked_turn_ = 0;
+  std::uint32_t mark_ = 0;
+
+  std::unique_ptr<Alarm> alarm_;
+  Time armed_for_ = Time::max();  // max: disarmed
+  Watch alarm_watch_;
+  Lifespan lifespan_;
+  Lifeline line_;
+};
+
+/// The handle of a timer. Move-only; cancels when destroyed. A one-shot that has fired keeps its
+/// callback and can be armed again. Changing a timer that was cancelled, or an empty handle, is
+/// std::logic_error; one whose service is gone is inert and ignores changes. `active()`: armed.
+template <class ClockT>
+class [[nodiscard]] BasicTimer : public Handle {
+ public:
+  using Time = std::chrono::time_point<ClockT, Duration>;
+  BasicTimer() noexcept = default;
+
+  /// Arms it anew, `delay` from this call. A periodic one ticks on from there.
+  void rearm(Duration delay) {
+    if (auto* s = service("Timer::rearm")) s->rearm(id(), s->deadline_after(delay));
+  }
+  /// Arms it anew. To later is the cheapest call of all: `rearm_at(reactor.now() + 30s)` for each
+  /// event of an idle connection costs no system call and reads no clock.
+  void rearm_at(Time deadline) {
+    if (auto* s = service("Timer::rearm_at")) s->rearm(id(), deadline);
+  }
+  /// Changes the period, or makes a one-shot periodic. The next tick comes one new period after
+  /// the last one, or after the start of the grid; one that is not armed is armed a period from
+  /// now. std::invalid_argument when not positive.
+  void set_period(Duration period) {
+    if (auto* s = service("Timer::set_period")) s->set_period(id(), period);
+  }
+  /// Unarms it and keeps its callback.
+  void disarm() {
+    if (auto* s = service("Timer::disarm")) s->disarm(id());
+  }
+  /// Time to the deadline; zero when it has passed or the timer is not armed.
+  [[nodiscard]] Duration remaining() const noexcept {
+    const auto* s = static_cast<Service*>(owner());
+    return s == nullptr ? Duration::zero() : s->remaining(id());
+  }
+
+ private:
+  using Service = BasicTimerService<ClockT>;
+  friend Service;
+  using Handle::Handle;
+
+  Service* service(const char* call) const {
+    if (is_empty()) throw_empty(call);
+    return static_cast<Service*>(owner());
+  }
+  [[noreturn]] static void throw_empty(const char* call);
+};
+
+using TimerService = BasicTimerService<std::chrono::steady_clock>;
+using Timer = BasicTimer<std::chrono::steady_clock>;
+
+extern template class BasicTimerService<std::chrono::steady_clock>;
+extern template class BasicTimer<std::chrono::steady_clock>;
+
+}  // namespace detent

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSL-1.0
+// The invariant: an item in the heap is never later than its node says, in the order of (deadline,
+// sequence). So when the top's item and node agree, nothing is earlier, however stale the rest is.
+#include "detent/timer_queue.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace detent {
+namespace {
+
+constexpr std::size_t kChildren = 4;
+
+constexpr std::size_t parent_of(std::size_t place) noexcept { return (place - 1) / kChildren; }
+constexpr std::size_t first_child_of(std::size_t place) noexcept { return place * kChildren + 1; }
+
+}  // namespace
+
+void TimerQueue::add(Key key, Duration deadline) {
+  if (contains(key)) throw std::logic_error("TimerQueue::add: the key is in the queue");
+  if (key >= nodes_.size()) {
+    nodes_.resize(std::max<std::size_t>(key + std::size_t{1}, nodes_.size() * 2));
+  }
+  heap_.emplace_back();  // first: it is what may throw
+  stamp(key, deadline);
+  move_up(heap_.size() - 1, current(key));
+}
+
+void TimerQueue::set(Key key, Duration deadline) {
+  if (!contains(key)) throw std::logic_error("TimerQueue::set: the key is not in the queue");
+  stamp(key, deadline);
+  const std::size_t place = nodes_[key].place;
+  if (before(current(key), heap_[place])) move_up(place, current(key));
+}
+
+void TimerQueue::remove(Key key) noexcept {
+  if (contains(key)) take_out(nodes_[key].place);
+}
+
+std::optional<Duration> TimerQueue::earliest() noexcept {
+  if (heap_.empty()) return std::nullopt;
+  while (is_stale(heap_.front())) move_down(0, current(heap_.front().key));
+  return Duration(heap_.front().deadline);
+}
+
+std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
+  while (!heap_.empty() && heap_.front().deadline <= now.count()) {
+    const Key key = heap_.front().key;
+    if (is_stale(heap_.front())) {
+      move_down(0, current(key));
+    } else {
+      take_out(0);
+      return key;
+    }
+  }
+  return std::nullopt;
+}
+
+void TimerQueue::stamp(Key key, Duration deadline) {
+  if (next_sequence_ == UINT32_MAX) renumber();
+  nodes_[key].deadline = deadline.count();
+  nodes_[key].sequence = next_sequence_++;
+}
+
+// Once in four thousand million calls the sequence numbers run out, and all get new ones in their
+// order. A sorted array is a heap. An item without a node yet, as add() has it, is left alone.
+void TimerQueue::renumber() {
+  std::vector<Item> sorted;
+  for (Key key = 0; key < nodes_.size(); ++key) {
+    if (nodes_[key].place != kNowhere) sorted.push_back(current(key));
+  }
+  std::sort(sorted.begin(), sorted.end(), before);
+  next_sequence_ = 0;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    sorted[i].sequence = nodes_[sorted[i].key].sequence = next_sequence_++;
+    place(i, sorted[i]);
+  }
+}
+
+void TimerQueue::move_up(std::size_t hole, const Item& item) noexcept {
+  while (hole > 0 && before(item, heap_[parent_of(hole)])) {
+    place(hole, heap_[parent_of(hole)]);
+    hole = parent_of(hole);
+  }
+  place(hole, item);
+}
+
+std::size_t TimerQueue::earliest_child(std::size_t parent) const noexcept {
+  const std::size_t first = first_child_of(parent);
+  const std::size_t end = std::min(first + kChildren, heap_.size());
+  std::size_t best = first;
+  for (std::size_t child = first + 1; child < end; ++child) {
+    best = before(heap_[child], heap_[best]) ? child : best;
+  }
+  return best;
+}
+
+// The hole first sinks to the bottom and then rises: what fills it comes from the bottom as a rule,
+// and this saves comparing it with each level on the way.
+void TimerQueue::move_down(std::size_t hole, const Item& item) noexcept {
+  while (first_child_of(hole) < heap_.size()) {
+    const std::size_t child = earliest_child(hole);
+    place(hole, heap_[child]);
+    hole = child;
+  }
+  move_up(hole, item);
+}
+
+void TimerQueue::take_out(std::size_t place_of_key) noexcept {
+  nodes_[heap_[place_of_key].key].place = kNowhere;
+  const Item last = heap_.back();
+  heap_.pop_back();
+  if (place_of_key == heap_.size()) return;
+  if (place_of_key > 0 && before(last, heap_[parent_of(place_of_key)])) {
+    move_up(place_of_key, last);
+  } else {
+    move_down(place_of_key, last);
+  }
+}
+
+}  // namespace detent
