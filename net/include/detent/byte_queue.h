@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Bytes that wait to be written, in order.
+///
+///     queue.append("hello");
+///     queue.take(transport.write(queue.front()).size);
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace detent {
+
+/// One thread. Keeps its memory, so that a steady state allocates nothing. What was taken from the
+/// front is given back when it is half of all, so that each byte is moved at most twice.
+class ByteQueue {
+ public:
+  void append(std::string_view bytes) {
+    if (taken_ > 0 && taken_ >= bytes_.size() / 2) drop_taken();
+    bytes_.append(bytes);
+  }
+  void take(std::size_t count) noexcept {
+    taken_ += count;
+    if (taken_ == bytes_.size()) drop_taken();
+  }
+  void clear() noexcept {
+    bytes_.clear();
+    taken_ = 0;
+  }
+  [[nodiscard]] std::string_view front() const noexcept {
+    return std::string_view(bytes_).substr(taken_);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size() - taken_; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+ private:
+  void drop_taken() noexcept {
+    bytes_.erase(0, taken_);
+    taken_ = 0;
+  }
+
+  std::string bytes_;
+  std::size_t taken_ = 0;
+};
+
+}  // namespace detent

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// A server for protocols of text lines: listens, keeps its connections, calls you for each line.
+///
+///     detent::LineServer server(timers, detent::Endpoint::parse("127.0.0.1:1234"),
+///                               [](detent::Connection& client, std::string_view line) {
+///                                 client.write("you said: " + std::string(line) + "\n");
+///                               });
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "detent/callback.h"
+#include "detent/connection.h"
+#include "detent/endpoint.h"
+#include "detent/framing.h"
+#include "detent/listener.h"
+#include "detent/name.h"
+#include "detent/timer_service.h"
+
+namespace detent {
+
+struct LineServerOptions {
+  ListenerOptions listener = {};
+  /// Without the line's end. A client that sends a longer line is disconnected, on_closed says
+  /// message_size, and nobody else notices.
+  std::size_t max_line_length = 65'536;
+  Callback<void(Connection& client, const Endpoint& peer)> on_accepted = {};
+  /// The beginning of a line whose end has not arrived, each time that more of it has.
+  Callback<void(Connection& client, std::string_view so_far)> on_partial_line = {};
+  /// The client's last call: the Connection is over, and goes when this returns.
+  Callback<void(Connection& client, std::error_code reason)> on_closed = {};
+};
+
+/// Lives on its loop's thread and must go before the loop. Its callbacks may call anything,
+/// Connection::close and the destructor of the server included. At the end of a client's stream
+/// its last line counts even without an end; then what was written is sent and the client is done.
+class LineServer {
+ public:
+  /// `line` has no end of line ("\n" or "\r\n") and is valid during the call.
+  using OnLine = Callback<void(Connection& client, std::string_view line)>;
+
+  /// Throws std::system_error when it cannot listen there.
+  LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on_line, Name name = {});
+  LineServer(TimerService& timers, const Endpoint& endpoint, LineServerOptions options,
+             OnLine on_line, Name name = {});
+  LineServer(const LineServer&) = delete;
+  LineServer& operator=(const LineServer&) = delete;
+  ~LineServer();
+
+  [[nodiscard]] const Endpoint& endpoint() const noexcept { return listener_.endpoint(); }
+  [[nodiscard]] const Listener& listener() const noexcept { return listener_; }
+  [[nodiscard]] std::size_t connections() const noexcept { return clients_.size(); }
+
+ private:
+  struct Client;
+  struct Handlers {
+    OnLine on_line;
+    decltype(LineServerOptions::on_accepted) on_accepted;
+    decltype(LineServerOptions::on_partial_line) on_partial_line;
+    decltype(LineServerOptions::on_closed) on_closed;
+  };
+  using Clients = std::list<std::unique_ptr<Client>>;
+
+  void accept(Socket socket, const Endpoint& peer);
+  void close(Clients::iterator client, std::error_code reason);
+
+  TimerService& timers_;
+  Name name_;
+  std::size_t max_line_length_;
+  // Shared with the call in progress, which may destroy this object.
+  std::shared_ptr<Handlers> handlers_;
+  Clients clients_;
+  Listener listener_;
+};
+
+}  // namespace detent

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "sys.h"
+
+namespace detent {
+namespace {
+
+// The one place that keeps SIGPIPE away. Where send(2) lacks the flag, SO_NOSIGPIPE in
+// Socket::make and Socket::accept takes its place.
+constexpr int kSendFlags = MSG_NOSIGNAL;
+
+std::error_code to_error(int code) noexcept { return {code, std::system_category()}; }
+
+// Reports errno for a failed call with the endpoint that it was about.
+void check_at(int result, const char* call, const Endpoint& endpoint) {
+  if (result != -1) return;
+  const int code = errno;
+  sys::fail((std::string(call) + ' ' + endpoint.to_string()).c_str(), code);
+}
+
+template <class Call>
+auto retry_interrupted(Call call) noexcept {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
+IoResult to_result(ssize_t size, Blocked if_blocked) noexcept {
+  if (size >= 0) return {.size = static_cast<std::size_t>(size)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {.blocked = if_blocked};
+  return {.error = to_error(errno)};
+}
+
+int native_family(const Endpoint& endpoint) noexcept {
+  if (endpoint.family() == Endpoint::Family::ipv4) return AF_INET;
+  if (endpoint.family() == Endpoint::Family::ipv6) return AF_INET6;
+  return AF_UNIX;
+}
+
+const sockaddr* address_of(const Endpoint& endpoint) noexcept {
+  return reinterpret_cast<const sockaddr*>(endpoint.native().data());
+}
+
+socklen_t size_of(const Endpoint& endpoint) noexcept {
+  return static_cast<socklen_t>(endpoint.native().size());
+}
+
+int set_option(int fd, int level, int option, bool on) noexcept {
+  const int value = on ? 1 : 0;
+  return ::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+// Room for any address that the kernel writes, and what it wrote.
+struct AddressBuffer {
+  sockaddr_storage storage = {};
+  socklen_t size = sizeof storage;
+
+  sockaddr* address() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+  [[nodiscard]] Endpoint endpoint() const {
+    // The size is the address's, also where that did not fit: getsockname(2).
+    const auto whole = std::as_bytes(std::span(&storage, 1));
+    return Endpoint::from_native(whole.first(std::min<std::size_t>(size, whole.size())));
+  }
+};
+
+void add_flag(int fd, int get, int set, int flag) {
+  const int flags = sys::check(::fcntl(fd, get), "fcntl");
+  sys::check(::fcntl(fd, set, flags | flag), "fcntl");
+}
+
+bool is_writable(int fd) noexcept {
+  pollfd query = {.fd = fd, .events = POLLOUT, .revents = 0};
+  return ::poll(&query, 1, 0) == 1;
+}
+
+}  // namespace
+
+Socket::Socket(Socket&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      connect_error_(other.take_connect_error()),
+      connecting_(std::exchange(other.connecting_, false)) {}
+
+Socket& Socket::operator=(Socket&& other) noexcept {
+  fd_ = std::move(other.fd_);
+  connect_error_ = other.take_connect_error();
+  connecting_ = std::exchange(other.connecting_, false);
+  return *this;
+}
+
+Socket Socket::make(const Endpoint& endpoint) {
+  const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  Socket socket(UniqueFd(::socket(native_family(endpoint), type, 0)));
+  check_at(socket.fd(), "socket", endpoint);
+  return socket;
+}
+
+Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
+  Socket socket = make(endpoint);
+  const int fd = socket.fd();
+  const auto set = [&](int level, int option, bool on) {
+    check_at(set_option(fd, level, option, on), "setsockopt", endpoint);
+  };
+  if (options.reuse_address) set(SOL_SOCKET, SO_REUSEADDR, true);
+  if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
+  // Always said, since the default is the system administrator's: ipv6(7), bindv6only.
+  if (endpoint.family() == Endpoint::Family::ipv6) {
+    set(IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only);
+  }
+  check_at(::bind(fd, address_of(endpoint), size_of(endpoint)), "bind", endpoint);
+  check_at(::listen(fd, options.backlog), "listen", endpoint);
+  return socket;
+}
+
+Socket Socket::connect(const Endpoint& endpoint) {
+  Socket socket = make(endpoint);
+  const int result = ::connect(socket.fd(), address_of(endpoint), size_of(endpoint));
+  // An interrupted connect goes on by itself (connect(2), EINTR in POSIX). After any other failure
+  // the kernel shows an unconnected socket as writable, so that the caller's way is one and the
+  // same; only the reason it forgets.
+  socket.connecting_ = result == -1 && (errno == EINPROGRESS || errno == EINTR);
+  if (result == -1 && !socket.connecting_) socket.connect_error_ = errno;
+  return socket;
+}
+
+Socket Socket::adopt(UniqueFd fd) {
+  add_flag(fd.fd(), F_GETFL, F_SETFL, O_NONBLOCK);
+  add_flag(fd.fd(), F_GETFD, F_SETFD, FD_CLOEXEC);
+  Socket socket(std::move(fd));
+  static_cast<void>(socket.local_endpoint());  // throws unless it is a socket of a kind we know
+  return socket;
+}
+
+std::optional<Accepted> Socket::accept(std::error_code& error) {
+  AddressBuffer peer;
+  UniqueFd accepted(retry_interrupted([&] {
+    peer.size = sizeof peer.storage;
+    return ::accept4(fd(), peer.address(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  }));
+  error = accepted ? std::error_code() : to_result(-1, Blocked::until_readable).error;
+  if (!accepted) return std::nullopt;
+  return Accepted{Socket(std::move(accepted)), peer.endpoint()};
+}
+
+IoResult Socket::read(std::span<std::byte> bytes) noexcept {
+  if (bytes.empty()) return {};  // recv would answer 0, which means the end of the stream
+  if (const int code = take_connect_error()) return {.error = to_error(code)};
+  const ssize_t size =
+      retry_interrupted([&] { return ::recv(fd(), bytes.data(), bytes.size(), 0); });
+  if (size == 0) return {.end_of_stream = true};
+  return to_result(size, Blocked::until_readable);
+}
+
+IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
+  if (bytes.empty()) return {};
+  if (const int code = take_connect_error()) return {.error = to_error(code)};
+  const ssize_t size =
+      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), kSendFlags); });
+  return to_result(size, Blocked::until_writable);
+}
+
+// To a socket that is still connecting the kernel takes it as a wish to break that off.
+IoResult Socket::shutdown_write() noexcept {
+  if (connecting_ && !is_writable(fd())) return {.blocked = Blocked::until_writable};
+  connecting_ = false;
+  return to_result(::shutdown(fd(), SHUT_WR), Blocked::until_writable);
+}
+
+std::error_code Socket::take_error() noexcept {
+  if (const int code = take_connect_error()) return to_error(code);
+  int code = 0;
+  socklen_t size = sizeof code;
+  if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &code, &size) == -1) code = errno;
+  return to_error(code);
+}
+
+Endpoint Socket::local_endpoint() const {
+  AddressBuffer local;
+  sys::check(::getsockname(fd(), local.address(), &local.size), "getsockname");
+  return local.endpoint();
+}
+
+Endpoint Socket::peer_endpoint() const {
+  AddressBuffer peer;
+  sys::check(::getpeername(fd(), peer.address(), &peer.size), "getpeername");
+  return peer.endpoint();
+}
+
+std::error_code Socket::set_no_delay(bool on) noexcept {
+  return to_error(set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on) == -1 ? errno : 0);
+}
+
+UniqueFd Socket::release() noexcept {
+  connect_error_ = 0;
+  connecting_ = false;
+  return std::move(fd_);
+}
+
+int Socket::take_connect_error() noexcept { return std::exchange(connect_error_, 0); }
+
+}  // namespace detent

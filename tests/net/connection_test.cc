@@ -1,0 +1,1279 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/connection.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/fake_transports.h"
+#include "support/net_fixtures.h"
+#include "support/processes.h"
+
+namespace detent {
+namespace {
+
+using namespace testing_support;
+using namespace std::chrono_literals;
+
+enum class Kind { tcp, unix_stream };
+
+// Both kinds of stream on every poller. `connection_` has the near end, the test the far one.
+class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::string_view, Kind>> {
+ protected:
+  explicit ConnectionOnEveryPoller(Budgets budgets = {})
+      : reactor_(on_poller(std::get<0>(GetParam()), budgets)) {}
+
+  [[nodiscard]] bool is_tcp() const { return std::get<1>(GetParam()) == Kind::tcp; }
+  [[nodiscard]] SocketPair make_pair() const {
+    return is_tcp() ? make_tcp_pair() : make_socket_pair();
+  }
+  void connect(ConnectionHandlers handlers) {
+    SocketPair pair = make_pair();
+    far_ = std::move(pair.far);
+    near_fd_ = pair.near.fd();
+    connection_ =
+        std::make_unique<Connection>(timers_, adopt(std::move(pair.near)), std::move(handlers));
+  }
+  template <class Done>
+  [[nodiscard]] bool run_until(Done done) {
+    return testing_support::run_until(reactor_, std::move(done));
+  }
+  std::size_t turn() { return reactor_.dispatch(); }
+
+  // Writes until something has to wait; returns all that was written.
+  std::string write_more_than_fits(std::size_t beyond = 100'000) {
+    std::string all;
+    while (connection_->queued() < beyond) {
+      const std::string bytes = numbered_bytes(64 * 1024);
+      connection_->write(bytes);
+      all += bytes;
+    }
+    return all;
+  }
+  // Takes what has arrived at the far end.
+  void take_far() { arrived_ += take(far_.fd()); }
+  [[nodiscard]] bool far_sees_the_end() const {
+    char byte = 0;
+    return ::recv(far_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  }
+  // Loopback TCP may take a moment.
+  void wait_until_near_is_readable() const { wait_for(near_fd_, POLLIN); }
+  // The peer goes so that the near end is reset. Both kinds know a way.
+  void reset_by_peer() {
+    if (!is_tcp()) {
+      put(near_fd_, "never read");
+      wait_for(far_.fd(), POLLIN);
+      far_.reset();
+    } else {
+      reset_connection(std::move(far_));
+    }
+    wait_for(near_fd_, POLLHUP);
+  }
+
+  Reactor reactor_;
+  TimerService timers_{reactor_};
+  UniqueFd far_;
+  int near_fd_ = -1;
+  std::string arrived_;
+  Heard heard_;
+  std::unique_ptr<Connection> connection_;
+};
+
+std::string name_of(const testing::TestParamInfo<std::tuple<std::string_view, Kind>>& info) {
+  const bool tcp = std::get<1>(info.param) == Kind::tcp;
+  return std::string(std::get<0>(info.param)) + (tcp ? "_tcp" : "_unix");
+}
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionOnEveryPoller,
+                         testing::Combine(testing::ValuesIn(poller_names()),
+                                          testing::Values(Kind::tcp, Kind::unix_stream)),
+                         name_of);
+
+// ---- writing
+
+TEST_P(ConnectionOnEveryPoller, N2_WhatThereIsRoomForIsSentBeforeAnyTurn) {
+  connect(heard_.handlers());
+  connection_->write("hello");
+  EXPECT_EQ(connection_->queued(), 0U);
+  wait_for(far_.fd(), POLLIN);
+  EXPECT_EQ(take(far_.fd()), "hello");
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(heard_.order, "") << "nothing had to wait, so nothing drained";
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_WhatThereIsNoRoomForWaitsAndArrivesInOrder) {
+  connect(heard_.handlers());
+  const std::string sent = write_more_than_fits(3'000'000);
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return arrived_.size() >= sent.size();
+  }));
+  EXPECT_TRUE(arrived_ == sent);
+  EXPECT_EQ(connection_->queued(), 0U);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_AWriteWhileOthersWaitDoesNotOvertakeThem) {
+  connect(heard_.handlers());
+  std::string sent = write_more_than_fits();
+  take_far();  // there is room again, and the loop has not noticed
+  connection_->write("the last words");
+  sent += "the last words";
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return arrived_.size() >= sent.size();
+  }));
+  EXPECT_TRUE(arrived_ == sent);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_OnDrainedComesOnceEachTimeThatTheQueueGetsEmpty) {
+  connect(heard_.handlers());
+  for (int crossing = 1; crossing <= 3; ++crossing) {
+    write_more_than_fits();
+    connection_->write("more");
+    EXPECT_EQ(heard_.count('n'), crossing - 1) << "not before it is empty";
+    EXPECT_TRUE(run_until([&] {
+      take_far();
+      return connection_->queued() == 0;
+    }));
+    EXPECT_TRUE(comes_to_rest(reactor_));
+    EXPECT_EQ(heard_.count('n'), crossing);
+  }
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_WhatOnDrainedWritesMayHaveToWaitAgain) {
+  int left = 5;
+  std::string sent;
+  ConnectionHandlers handlers = heard_.handlers();
+  handlers.on_drained = [&] {
+    if (--left > 0) sent += write_more_than_fits();
+  };
+  connect(std::move(handlers));
+  sent += write_more_than_fits();
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return left == 0 && arrived_.size() == sent.size();
+  }));
+  EXPECT_TRUE(arrived_ == sent);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_AnEmptyWriteChangesNothing) {
+  connect(heard_.handlers());
+  connection_->write("");
+  const std::string sent = write_more_than_fits();
+  connection_->write("");
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return arrived_.size() >= sent.size();
+  }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_TRUE(arrived_ == sent);
+  EXPECT_EQ(heard_.order, "n");
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_AFullQueueCostsNoTurnsWhileThePeerDoesNotRead) {
+  connect(heard_.handlers());
+  write_more_than_fits();
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+}
+
+// ---- the end of the stream, both ways
+
+TEST_P(ConnectionOnEveryPoller, N3_TheEndOfTheStreamFollowsWhatWasQueued) {
+  connect(heard_.handlers());
+  const std::string sent = write_more_than_fits(1'000'000);
+  connection_->finish();
+  EXPECT_GT(connection_->queued(), 0U);
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return far_sees_the_end();
+  }));
+  EXPECT_TRUE(arrived_ == sent);
+  EXPECT_TRUE(connection_->is_open()) << "the peer has not ended yet";
+  far_.reset();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_AfterFinishThePeersAnswerStillArrives) {
+  connect(heard_.handlers());
+  connection_->write("question");
+  connection_->finish();
+  connection_->finish();
+  wait_for(far_.fd(), POLLRDHUP);
+  EXPECT_EQ(take(far_.fd()), "question");
+  put(far_.fd(), "answer");
+  EXPECT_TRUE(run_until([&] { return heard_.data == "answer"; }));
+  EXPECT_TRUE(connection_->is_open());
+  far_.reset();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "dc");
+  EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_AfterThePeersEndALateAnswerStillReachesIt) {
+  connect(heard_.handlers(true));
+  put(far_.fd(), "question");
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
+  EXPECT_EQ(heard_.order, "de");
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  connection_->write("late ");
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  const std::string sent = "late " + write_more_than_fits();
+  connection_->finish();
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return heard_.is_over();
+  }));
+  take_far();
+  EXPECT_TRUE(arrived_ == sent);
+  EXPECT_EQ(heard_.reason(), std::error_code());
+  EXPECT_EQ(heard_.count('e'), 1);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WithoutOnEndItFinishesByItself) {
+  connect(heard_.handlers());
+  put(far_.fd(), "bye");
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "dc");
+  EXPECT_EQ(heard_.reason(), std::error_code());
+  EXPECT_FALSE(connection_->is_open());
+  wait_for(far_.fd(), POLLIN);
+  EXPECT_TRUE(far_sees_the_end());
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WithoutOnEndWhatIsQueuedIsStillSent) {
+  connect(heard_.handlers());
+  const std::string sent = write_more_than_fits();
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return heard_.is_over();
+  }));
+  take_far();
+  EXPECT_TRUE(arrived_ == sent);
+  EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_BothMayFinishAtTheSameTime) {
+  connect(heard_.handlers(true));
+  connection_->finish();
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.reason(), std::error_code());
+  EXPECT_LE(heard_.count('e'), 1);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WritingAfterFinishIsALogicError) {
+  connect(heard_.handlers());
+  connection_->finish();
+  EXPECT_THROW(connection_->write("too late"), std::logic_error);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WritingWhenItIsOverIsWithoutEffect) {
+  connect(heard_.handlers());
+  connection_->close();
+  connection_->write("nobody hears");
+  connection_->finish();
+  connection_->pause_reading();
+  connection_->resume_reading();
+  EXPECT_EQ(connection_->queued(), 0U);
+  EXPECT_EQ(connection_->transport(), nullptr);
+}
+
+// ---- reading
+
+TEST_P(ConnectionOnEveryPoller, N2_NothingIsHeardWhileReadingIsPaused) {
+  connect(heard_.handlers(true));
+  connection_->pause_reading();
+  put(far_.fd(), "data");
+  ::shutdown(far_.fd(), SHUT_WR);
+  wait_until_near_is_readable();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_EQ(heard_.order, "");
+  connection_->resume_reading();
+  EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
+  EXPECT_EQ(heard_.order, "de");
+  EXPECT_EQ(heard_.data, "data");
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_APausedReaderHoldsItsPeerBackAndLosesNothing) {
+  connect(heard_.handlers());
+  connection_->pause_reading();
+  const std::string bytes = numbered_bytes(20'000'000);
+  std::size_t sent = 0;
+  const auto push = [&] {
+    for (;;) {
+      const auto size = ::send(far_.fd(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (size <= 0) return;
+      sent += static_cast<std::size_t>(size);
+    }
+  };
+  push();
+  EXPECT_LT(sent, bytes.size()) << "the system should be full";
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  connection_->resume_reading();
+  EXPECT_TRUE(run_until([&] {
+    push();
+    return heard_.data.size() == bytes.size();
+  }));
+  EXPECT_TRUE(heard_.data == bytes);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_PausingInOnDataHoldsFromThereOn) {
+  ConnectionHandlers handlers = heard_.handlers();
+  handlers.on_data = [&](std::string_view bytes) {
+    heard_.data.append(bytes);
+    connection_->pause_reading();
+  };
+  connect(std::move(handlers));
+  put(far_.fd(), "first");
+  EXPECT_TRUE(run_until([&] { return heard_.data == "first"; }));
+  put(far_.fd(), "second");
+  wait_until_near_is_readable();
+  EXPECT_EQ(turn(), 0U);
+  connection_->resume_reading();
+  EXPECT_TRUE(run_until([&] { return heard_.data == "firstsecond"; }));
+}
+
+class ConnectionReadsTwiceATurn : public ConnectionOnEveryPoller {
+ protected:
+  ConnectionReadsTwiceATurn() : ConnectionOnEveryPoller({.reads = 2}) {}
+};
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionReadsTwiceATurn,
+                         testing::Combine(testing::ValuesIn(poller_names()),
+                                          testing::Values(Kind::tcp, Kind::unix_stream)),
+                         name_of);
+
+TEST_P(ConnectionReadsTwiceATurn, O2_OneTurnReadsNoMoreOftenThanTheBudgetAllows) {
+  SocketPair pair = make_pair();
+  // Each read is as large as it may be, and the descriptor says that there is more.
+  constexpr std::size_t kHeld = 40'000'000;
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), kHeld),
+      heard_.handlers());
+  put(pair.far.fd(), "unlocks, and then stays unread");
+  Heard other;
+  SocketPair second = make_pair();
+  Connection neighbour(timers_, adopt(std::move(second.near)), other.handlers());
+  put(second.far.fd(), "me too");
+  EXPECT_TRUE(run_until([&] { return other.count('d') == 1; }));
+
+  const auto before = heard_.count('d');
+  for (int i = 1; i <= 5; ++i) {
+    turn();
+    EXPECT_EQ(heard_.count('d') - before, 2 * i);
+  }
+}
+
+TEST_P(ConnectionReadsTwiceATurn, O2_WhatTheTransportStillHoldsComesInTheNextTurns) {
+  SocketPair pair = make_pair();
+  constexpr std::size_t kHeld = 10'000'000;  // many full reads
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), kHeld),
+      heard_.handlers());
+  put(pair.far.fd(), "!");  // nothing more will be announced
+  wait_for(connection_->transport()->fd(), POLLIN);
+  for (int i = 0; i < 200 && heard_.data.size() < kHeld; ++i) turn();
+  EXPECT_EQ(heard_.data.size(), kHeld);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_WhatTheTransportStillHeldWhenReadingWasPausedComesAfterwards) {
+  SocketPair pair = make_pair();
+  constexpr std::size_t kHeld = 1'000'000;
+  ConnectionHandlers handlers = heard_.handlers();
+  handlers.on_data = [&](std::string_view bytes) {
+    heard_.data.append(bytes);
+    connection_->pause_reading();
+  };
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), kHeld),
+      std::move(handlers));
+  put(pair.far.fd(), "!");
+  wait_for(connection_->transport()->fd(), POLLIN);
+  for (int i = 0; i < 200 && heard_.data.size() < kHeld; ++i) {
+    turn();
+    connection_->resume_reading();
+  }
+  EXPECT_EQ(heard_.data.size(), kHeld);
+}
+
+// Its on_data runs `action` at the n-th call; the transport always has more, and full reads of it.
+class ConnectionWithMoreToRead : public ConnectionReadsTwiceATurn {
+ protected:
+  void act_at_call(int n, std::function<void()> action) {
+    SocketPair pair = make_pair();
+    ConnectionHandlers handlers = heard_.handlers();
+    handlers.on_data = [this, n, action = std::move(action)](std::string_view) {
+      heard_.order += 'd';
+      if (heard_.count('d') == n) action();
+    };
+    far_ = std::move(pair.far);
+    near_fd_ = pair.near.fd();
+    put(far_.fd(), "unlocks, and then stays unread");
+    wait_until_near_is_readable();
+    connection_ = std::make_unique<Connection>(
+        timers_,
+        std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), 100'000'000),
+        std::move(handlers));
+  }
+};
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionWithMoreToRead,
+                         testing::Combine(testing::ValuesIn(poller_names()),
+                                          testing::Values(Kind::tcp, Kind::unix_stream)),
+                         name_of);
+
+TEST_P(ConnectionWithMoreToRead, N2_PausingInOnDataHoldsFromThereOn) {
+  act_at_call(1, [&] { connection_->pause_reading(); });
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(heard_.order, "d");
+}
+
+TEST_P(ConnectionWithMoreToRead, L2_OnDataMayDestroyTheConnection) {
+  for (const int call : {1, 2, 3}) {
+    heard_ = {};
+    act_at_call(call, [&] { connection_.reset(); });
+    for (int i = 0; i < 5; ++i) turn();
+    EXPECT_EQ(heard_.order, std::string(static_cast<std::size_t>(call), 'd'));
+  }
+}
+
+TEST_P(ConnectionWithMoreToRead, N3_CloseInOnDataIsToldOnce) {
+  for (const int call : {1, 2, 3}) {
+    heard_ = {};
+    act_at_call(call, [&] { connection_->close(); });
+    for (int i = 0; i < 5; ++i) turn();
+    EXPECT_EQ(heard_.order, std::string(static_cast<std::size_t>(call), 'd') + 'c');
+  }
+}
+
+// ---- errors
+
+TEST_P(ConnectionOnEveryPoller, N3_AResetIsConnectionReset) {
+  connect(heard_.handlers(true));
+  reset_by_peer();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "c");
+  EXPECT_EQ(heard_.reason(), std::errc::connection_reset);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_AResetWhileAllWaitsToBeSentEndsItWithItsError) {
+  connect(heard_.handlers(true));
+  write_more_than_fits();
+  far_.reset();  // with unread data: a reset, for both kinds
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.count('n'), 0);
+  EXPECT_TRUE(heard_.reason() == std::errc::connection_reset ||
+              heard_.reason() == std::errc::broken_pipe)
+      << heard_.reason().message();
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WritingToADeadPeerRaisesNoSignal) {
+  ASSERT_TRUE(holds_in_a_forked_child([&] {
+    ::signal(SIGPIPE, SIG_DFL);
+    Reactor reactor(on_poller(std::get<0>(GetParam())));
+    TimerService timers(reactor);
+    SocketPair pair = make_pair();
+    Heard heard;
+    Connection connection(timers, adopt(std::move(pair.near)), heard.handlers(true));
+    pair.far.reset();
+    for (int i = 0; i < 10 && connection.is_open(); ++i) {
+      connection.write("anybody there?");
+      poll_one(connection.transport()->fd(), POLLIN, 100);
+      if (i == 5) connection.finish();
+      if (i == 5) break;
+    }
+    EXPECT_TRUE(testing_support::run_until(reactor, [&] { return heard.is_over(); }));
+    EXPECT_TRUE(heard.reason());
+    struct sigaction now = {};
+    ::sigaction(SIGPIPE, nullptr, &now);
+    EXPECT_EQ(now.sa_handler, SIG_DFL);
+  }));
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WhatThePeerSentBeforeItWentIsHeardThoughAWriteFailedFirst) {
+  connect(heard_.handlers());
+  put(far_.fd(), "last words");
+  far_.reset();
+  // TCP learns of it by the answer to the first write.
+  for (int i = 0; i < 3; ++i) {
+    connection_->write("are you there?");
+    wait_until_near_is_readable();
+    if (is_tcp() && i == 0) wait_for(near_fd_, POLLHUP);
+  }
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.data, "last words");
+  EXPECT_EQ(heard_.order, "dc");
+  EXPECT_EQ(heard_.reason(), std::errc::broken_pipe);
+  EXPECT_EQ(heard_.closed.size(), 1U);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WhatThePeerSentBeforeItWentIsHeardThoughAQueuedWriteFails) {
+  connect(heard_.handlers());
+  write_more_than_fits();
+  put(far_.fd(), "last words");
+  far_.reset();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.data, "last words");
+  EXPECT_TRUE(heard_.reason());
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_WhatThePeerSentIsHeardThoughAWriteFailedWhileReadingWasPaused) {
+  connect(heard_.handlers());
+  connection_->pause_reading();
+  put(far_.fd(), "last words");
+  far_.reset();
+  for (int i = 0; i < 3; ++i) {
+    connection_->write("are you there?");
+    if (is_tcp() && i == 0) wait_for(near_fd_, POLLHUP);
+  }
+  turn();
+  connection_->resume_reading();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.data, "last words");
+  EXPECT_EQ(heard_.reason(), std::errc::broken_pipe);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_AnErrorOfTheNthWriteIsTheReason) {
+  for (const int code : {EPIPE, ECONNRESET, ENOBUFS, ETIMEDOUT}) {
+    for (std::size_t n = 0; n < 4; ++n) {
+      SCOPED_TRACE(testing::Message() << "errno " << code << " at call " << n);
+      SocketPair pair = make_pair();
+      std::deque<ScriptedTransport::Step> script(n, {.at_most = 3});
+      script.push_back({.answer = {.error = {code, std::system_category()}}});
+      Heard heard;
+      Connection connection(
+          timers_, std::make_unique<ScriptedTransport>(Socket::adopt(std::move(pair.near)), script),
+          heard.handlers(true));
+      connection.write("0123456789ABCDEFGHIJ");
+      for (int i = 0; i < 10; ++i) turn();
+      EXPECT_FALSE(heard.is_over()) << "the peer may still have something to say";
+      EXPECT_EQ(connection.queued(), 0U);
+      put(pair.far.fd(), "said");
+      wait_for(pair.far.fd(), POLLIN | POLLOUT);
+      const std::string arrived = take(pair.far.fd());
+      EXPECT_EQ(arrived, std::string("0123456789ABCDEFGHIJ").substr(0, 3 * n));
+      pair.far.reset();
+      EXPECT_TRUE(run_until([&] { return heard.is_over(); }));
+      EXPECT_EQ(heard.data, "said");
+      EXPECT_EQ(heard.reason(), std::error_code(code, std::system_category()));
+      EXPECT_EQ(heard.closed.size(), 1U);
+      EXPECT_EQ(heard.count('n'), 0);
+    }
+  }
+}
+
+// ---- transports that block, split and wait for the other direction
+
+TEST_P(ConnectionOnEveryPoller, N2_AnyPatternOfShortAndBlockedWritesKeepsTheBytes) {
+  const IoResult block = {.blocked = Blocked::until_writable};
+  SocketPair pair = make_pair();
+  std::deque<ScriptedTransport::Step> script = {
+      {.answer = block}, {.at_most = 1}, {.at_most = 1},   {.answer = block},
+      {.answer = block}, {.at_most = 5}, {.answer = block}};
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<ScriptedTransport>(Socket::adopt(std::move(pair.near)), script),
+      heard_.handlers(true));
+  connection_->write("one,");
+  EXPECT_EQ(connection_->queued(), 4U);
+  connection_->write("two,");
+  connection_->write("three");
+  EXPECT_EQ(connection_->queued(), 13U);
+  connection_->finish();
+  std::string arrived;
+  EXPECT_TRUE(run_until([&] {
+    arrived += take(pair.far.fd());
+    return arrived.size() >= 13;
+  }));
+  EXPECT_EQ(arrived, "one,two,three");
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_AReadThatWaitedForRoomGoesOnReading) {
+  // Says once that it must be able to write before it can read, as TLS does; then it reads.
+  class ReadsAfterWriting final : public Transport {
+   public:
+    explicit ReadsAfterWriting(Socket socket) : socket_(std::move(socket)) {}
+    IoResult read(std::span<std::byte> bytes) noexcept override {
+      if (!std::exchange(asked_, true)) return {.blocked = Blocked::until_writable};
+      return socket_.read(bytes);
+    }
+    IoResult write(std::span<const std::byte> b) noexcept override { return socket_.write(b); }
+    IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
+    [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
+
+   private:
+    Socket socket_;
+    bool asked_ = false;
+  };
+  SocketPair pair = make_pair();
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<ReadsAfterWriting>(Socket::adopt(std::move(pair.near))),
+      heard_.handlers());
+  put(pair.far.fd(), "first");
+  wait_for(connection_->transport()->fd(), POLLIN);
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(heard_.data, "first");
+  EXPECT_TRUE(comes_to_rest(reactor_)) << "it still waits for room, which there is";
+  put(pair.far.fd(), " second");
+  wait_for(connection_->transport()->fd(), POLLIN);
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(heard_.data, "first second");
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_AWriteGoesOnWhenAReadTookWhatItWaitedFor) {
+  // A write needs two bytes from the peer first, as an encrypted one may. Whoever reads takes them.
+  class NeedsTwoBytes final : public Transport {
+   public:
+    NeedsTwoBytes(Socket socket, int peer) : socket_(std::move(socket)), peer_(peer) {}
+    IoResult read(std::span<std::byte> bytes) noexcept override {
+      if (missing_ == 1) put(peer_, "2");  // which arrives at this very moment
+      if (missing_ > 0) take_key();
+      if (missing_ > 0) return {.blocked = Blocked::until_readable};
+      return socket_.read(bytes);
+    }
+    IoResult write(std::span<const std::byte> bytes) noexcept override {
+      take_key();
+      if (missing_ > 0) return {.blocked = Blocked::until_readable};
+      return socket_.write(bytes);
+    }
+    IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
+    [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
+
+   private:
+    void take_key() noexcept {
+      std::array<std::byte, 2> key = {};
+      if (missing_ == 0) return;
+      missing_ -= socket_.read(std::span(key).first(missing_)).size;
+    }
+    Socket socket_;
+    int peer_;
+    std::size_t missing_ = 2;
+  };
+  if (is_tcp()) GTEST_SKIP() << "the byte must arrive at once";
+  SocketPair pair = make_pair();
+  connection_ = std::make_unique<Connection>(
+      timers_, std::make_unique<NeedsTwoBytes>(Socket::adopt(std::move(pair.near)), pair.far.fd()),
+      heard_.handlers());
+  connection_->write("at last");
+  EXPECT_EQ(connection_->queued(), 7U);
+  put(pair.far.fd(), "1");
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(take(pair.far.fd()), "at last");
+}
+
+// Two connections over transports with moods send each other random pieces; each byte counts.
+void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair,
+                         std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (const int fd : {pair.near.fd(), pair.far.fd()}) {
+    const int small = 4096;  // so that the system is full at times, too
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+  }
+  struct End {
+    Heard heard;
+    std::unique_ptr<Connection> connection;
+    std::string to_send;
+    std::size_t sent = 0;
+  };
+  std::array<End, 2> ends;
+  const auto send_some = [&](End& end) {
+    if (end.sent == end.to_send.size()) return;
+    const std::size_t size = std::min(end.to_send.size() - end.sent, random() % 5000);
+    end.connection->write(std::string_view(end.to_send).substr(end.sent, size));
+    end.sent += size;
+    if (end.sent == end.to_send.size()) end.connection->finish();
+  };
+  std::array<UniqueFd, 2> fds = {std::move(pair.near), std::move(pair.far)};
+  for (std::size_t i = 0; i < 2; ++i) {
+    End& end = ends[i];
+    end.to_send = numbered_bytes(20'000 + random() % 50'000);
+    ConnectionHandlers handlers = end.heard.handlers();
+    // Not over before all is said.
+    handlers.on_end = [&end] { end.heard.order += 'e'; };
+    handlers.on_data = [&, pause = random()](std::string_view bytes) mutable {
+      end.heard.data.append(bytes);
+      pause = pause * 6364136223846793005U + 1442695040888963407U;
+      if (pause >> 62 == 0) end.connection->pause_reading();
+      if (pause >> 62 == 1) send_some(end);
+    };
+    end.connection = std::make_unique<Connection>(
+        timers, std::make_unique<MoodyTransport>(Socket::adopt(std::move(fds[i])), random()),
+        std::move(handlers));
+  }
+  const auto over = [&] { return ends[0].heard.is_over() && ends[1].heard.is_over(); };
+  while (!over() && reactor.counters().spins == 0) {
+    const bool idle = reactor.dispatch() == 0;
+    for (End& end : ends) {
+      if (idle || random() % 3 == 0) send_some(end);
+      if (idle || random() % 3 == 0) end.connection->resume_reading();
+    }
+    if (idle && reactor.run_once(std::chrono::seconds(15)) == 0) break;
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(ends[i].heard.data.size(), ends[1 - i].to_send.size());
+    EXPECT_TRUE(ends[i].heard.data == ends[1 - i].to_send);
+    EXPECT_EQ(ends[i].heard.closed, std::vector(1, std::error_code()));
+  }
+  EXPECT_EQ(reactor.counters().spins, 0U);
+}
+
+TEST_P(ConnectionOnEveryPoller, N2_ATransportWithMoodsLosesAndReordersNothing) {
+  const char* const given = std::getenv("DETENT_SEED");
+  const std::uint64_t first = given != nullptr ? std::stoull(given) : std::random_device()();
+  const std::uint64_t runs = given != nullptr ? 1 : 15;
+  for (std::uint64_t seed = first; seed < first + runs && !HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << "DETENT_SEED=" << seed);
+    Reactor reactor(on_poller(std::get<0>(GetParam())));
+    TimerService timers(reactor);
+    exchange_with_moods(reactor, timers, make_pair(), seed);
+  }
+}
+
+// ---- bulk
+
+std::uint64_t hash(std::string_view bytes, std::uint64_t hash) {
+  for (const char byte : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211U;
+  }
+  return hash;
+}
+
+TEST_P(ConnectionOnEveryPoller, TCP_01_TenConnectionsMoveSixtyFourMegabytesUnchanged) {
+  constexpr std::size_t kEach = 3'300'000;  // there and back, by ten
+  struct Stream {
+    std::size_t echoed = 0, received = 0;
+    std::uint64_t sent_hash = 14695981039346656037U, received_hash = 14695981039346656037U;
+    std::unique_ptr<Connection> server, client;
+    bool over = false;
+  };
+  std::vector<Stream> streams(10);
+  std::mt19937_64 random(5);
+  for (Stream& stream : streams) {
+    SocketPair pair = make_pair();
+    stream.server = std::make_unique<Connection>(
+        timers_, adopt(std::move(pair.near)),
+        ConnectionHandlers{.on_data =
+                               [&](auto bytes) {
+                                 stream.server->write(bytes);
+                                 if (stream.server->queued() > 100'000)
+                                   stream.server->pause_reading();
+                               },
+                           .on_drained = [&] { stream.server->resume_reading(); }});
+    stream.client = std::make_unique<Connection>(
+        timers_, adopt(std::move(pair.far)),
+        ConnectionHandlers{.on_data =
+                               [&](auto bytes) {
+                                 stream.received += bytes.size();
+                                 stream.received_hash = hash(bytes, stream.received_hash);
+                               },
+                           .on_closed = [&](std::error_code error) { stream.over = !error; }});
+    const std::string bytes = numbered_bytes(kEach);
+    for (std::size_t at = 0; at < bytes.size();) {
+      const auto piece = std::string_view(bytes).substr(at, random() % 200'000);
+      stream.client->write(piece);
+      stream.sent_hash = hash(piece, stream.sent_hash);
+      at += piece.size();
+    }
+    stream.client->finish();
+  }
+  EXPECT_TRUE(run_until([&] {
+    return std::all_of(streams.begin(), streams.end(), [](const auto& s) { return s.over; });
+  }));
+  for (const Stream& stream : streams) {
+    EXPECT_EQ(stream.received, kEach);
+    EXPECT_EQ(stream.received_hash, stream.sent_hash);
+  }
+}
+
+// ---- the end
+
+TEST_P(ConnectionOnEveryPoller, N3_CloseTellsItsReasonOnceAndNotFromInside) {
+  connect(heard_.handlers());
+  const auto reason = std::make_error_code(std::errc::timed_out);
+  connection_->close(reason);
+  EXPECT_FALSE(is_open(near_fd_));
+  EXPECT_FALSE(connection_->is_open());
+  EXPECT_EQ(heard_.order, "") << "told from inside of close()";
+  connection_->close(std::make_error_code(std::errc::io_error));
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(heard_.order, "c");
+  EXPECT_EQ(heard_.reason(), reason);
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_CloseDropsWhatIsQueuedAndThePeerSeesTheEnd) {
+  connect(heard_.handlers());
+  write_more_than_fits();
+  connection_->close();
+  EXPECT_EQ(connection_->queued(), 0U);
+  while (!far_sees_the_end()) {
+    wait_for(far_.fd(), POLLIN);
+    take_far();
+  }
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "c");
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_ADestroyedConnectionTellsNothing) {
+  connect(heard_.handlers());
+  connection_->close();
+  connection_.reset();
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(heard_.order, "");
+}
+
+TEST_P(ConnectionOnEveryPoller, N3_ThePeerOfADestroyedConnectionSeesTheEnd) {
+  connect(heard_.handlers());
+  connection_.reset();
+  wait_for(far_.fd(), POLLIN);
+  EXPECT_TRUE(far_sees_the_end());
+}
+
+TEST_P(ConnectionOnEveryPoller, L4_ADescriptorLeavesThePollerBeforeItIsClosed) {
+  for (const bool destroy : {false, true}) {
+    connect(heard_.handlers());
+    const UniqueFd duplicate(::fcntl(near_fd_, F_DUPFD_CLOEXEC, 0));  // as a forked child has
+    if (destroy) {
+      connection_.reset();
+    } else {
+      connection_->close();
+    }
+    put(far_.fd(), "for nobody");
+    wait_for(duplicate.fd(), POLLIN);
+    for (int i = 0; i < 5; ++i) turn();
+    EXPECT_EQ(reactor_.counters().stale_events, 0U);
+  }
+}
+
+// Provokes each callback in turn, runs `action` in it, and says which it was.
+class ConnectionInEachCallback : public ConnectionOnEveryPoller {
+ protected:
+  void for_each_callback(const std::function<void()>& action,
+                         const std::function<void(char)>& expect) {
+    for (const char callback : {'d', 'e', 'n'}) {
+      SCOPED_TRACE(callback);
+      heard_ = {};
+      in_call_ = 0;
+      ConnectionHandlers handlers = heard_.handlers();
+      const auto act = [this, action](char which) {
+        heard_.order += which;
+        ++in_call_;
+        action();
+        --in_call_;
+      };
+      if (callback == 'd') handlers.on_data = [act](std::string_view) { act('d'); };
+      if (callback == 'e') handlers.on_end = [act] { act('e'); };
+      if (callback == 'n') handlers.on_drained = [act] { act('n'); };
+      handlers.on_closed = [this](std::error_code error) {
+        EXPECT_EQ(in_call_, 0) << "on_closed from inside of a member function";
+        heard_.closed.push_back(error);
+        heard_.order += 'c';
+      };
+      connect(std::move(handlers));
+      if (callback == 'd') put(far_.fd(), "x");
+      if (callback == 'e') ::shutdown(far_.fd(), SHUT_WR);
+      if (callback == 'n') write_more_than_fits();
+      expect(callback);
+    }
+  }
+  [[nodiscard]] bool run_until_called() {
+    return run_until([&] {
+      if (far_) take_far();
+      return !heard_.order.empty();
+    });
+  }
+  int in_call_ = 0;
+};
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionInEachCallback,
+                         testing::Combine(testing::ValuesIn(poller_names()),
+                                          testing::Values(Kind::tcp, Kind::unix_stream)),
+                         name_of);
+
+TEST_P(ConnectionInEachCallback, N3_CloseIsFollowedByOnClosedAloneAndAfterTheCallback) {
+  const auto reason = std::make_error_code(std::errc::timed_out);
+  for_each_callback([&] { connection_->close(reason); },
+                    [&](char callback) {
+                      EXPECT_TRUE(run_until_called());
+                      EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+                      EXPECT_TRUE(comes_to_rest(reactor_));
+                      EXPECT_EQ(heard_.order, std::string(1, callback) + 'c');
+                      EXPECT_EQ(heard_.reason(), reason);
+                      EXPECT_FALSE(is_open(near_fd_));
+                    });
+}
+
+TEST_P(ConnectionInEachCallback, N3_FinishMayBeCalled) {
+  for_each_callback([&] { connection_->finish(); },
+                    [&](char callback) {
+                      EXPECT_TRUE(run_until_called());
+                      EXPECT_TRUE(run_until([&] {
+                        take_far();
+                        return far_sees_the_end();
+                      }));
+                      far_.reset();
+                      EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+                      EXPECT_EQ(heard_.order, std::string(1, callback) + 'c');
+                      EXPECT_EQ(heard_.reason(), std::error_code());
+                    });
+}
+
+TEST_P(ConnectionInEachCallback, O6_AnExceptionLeavesRunAndTheConnectionGoesOn) {
+  int thrown = 0;
+  for_each_callback(
+      [&] {
+        if (heard_.order.size() == 1) {
+          ++thrown;
+          throw std::runtime_error("from a callback");
+        }
+      },
+      [&](char) {
+        bool caught = false;
+        try {
+          EXPECT_TRUE(run_until_called());
+        } catch (const std::runtime_error&) {
+          caught = true;
+        }
+        EXPECT_TRUE(caught);
+        in_call_ = 0;
+        EXPECT_TRUE(connection_->is_open());
+        connection_->write("still here");
+        connection_->finish();
+        EXPECT_TRUE(run_until([&] {
+          take_far();
+          return far_sees_the_end();
+        }));
+        EXPECT_TRUE(arrived_.ends_with("still here"));
+        far_.reset();
+        EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+        EXPECT_EQ(heard_.reason(), std::error_code());
+      });
+  EXPECT_EQ(thrown, 3);
+}
+
+TEST_P(ConnectionInEachCallback, O6_AnExceptionAfterCloseStillLeadsToOnClosed) {
+  for_each_callback(
+      [&] {
+        connection_->close();
+        throw std::runtime_error("from a callback");
+      },
+      [&](char callback) {
+        EXPECT_THROW(static_cast<void>(run_until_called()), std::runtime_error);
+        in_call_ = 0;
+        EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+        EXPECT_TRUE(comes_to_rest(reactor_));
+        EXPECT_EQ(heard_.order, std::string(1, callback) + 'c');
+      });
+}
+
+TEST_P(ConnectionOnEveryPoller, O6_AnExceptionFromOnClosedLeavesRunOnce) {
+  for (const bool by_peer : {true, false}) {
+    int calls = 0;
+    connect({.on_closed = [&](std::error_code) {
+      ++calls;
+      throw std::runtime_error("from on_closed");
+    }});
+    if (by_peer) {
+      far_.reset();
+    } else {
+      connection_->close();
+    }
+    EXPECT_THROW(static_cast<void>(run_until([] { return false; })), std::runtime_error);
+    EXPECT_TRUE(comes_to_rest(reactor_));
+    EXPECT_EQ(calls, 1);
+  }
+}
+
+TEST_P(ConnectionOnEveryPoller, O6_AnExceptionLeavesTheOtherConnectionsOfTheTurn) {
+  struct Other {
+    Heard heard;
+    UniqueFd far;
+    std::unique_ptr<Connection> connection;
+  };
+  std::vector<Other> others(20);
+  for (Other& other : others) {
+    SocketPair pair = make_pair();
+    other.far = std::move(pair.far);
+    ConnectionHandlers handlers = other.heard.handlers();
+    handlers.on_data = [&other](std::string_view bytes) {
+      other.heard.data.append(bytes);
+      throw std::runtime_error("from on_data");
+    };
+    put(other.far.fd(), "x");
+    wait_for(pair.near.fd(), POLLIN);
+    other.connection =
+        std::make_unique<Connection>(timers_, adopt(std::move(pair.near)), std::move(handlers));
+  }
+  for (std::size_t i = 0; i < others.size(); ++i) EXPECT_THROW(turn(), std::runtime_error);
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  for (const Other& other : others) EXPECT_EQ(other.heard.data, "x");
+}
+
+// ---- what costs no turns
+
+TEST_P(ConnectionOnEveryPoller, HUP_01_AnIdleConnectionCostsNoTurns) {
+  connect(heard_.handlers());
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+}
+
+TEST_P(ConnectionOnEveryPoller, HUP_01_AnEndThatIsNotAnsweredCostsNoTurns) {
+  connect(heard_.handlers(true));
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(connection_->is_open());
+}
+
+TEST_P(ConnectionOnEveryPoller, HUP_02_APeerThatClosesWhileReadingIsPausedCostsNoTurns) {
+  connect(heard_.handlers(true));
+  connection_->pause_reading();
+  reset_by_peer();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  connection_->resume_reading();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.reason(), std::errc::connection_reset);
+}
+
+TEST_P(ConnectionOnEveryPoller, HUP_03_APeerThatClosesWhileWeOnlyWriteEndsIt) {
+  connect(heard_.handlers(true));
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
+  write_more_than_fits();
+  far_.reset();
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_TRUE(heard_.reason());
+  EXPECT_TRUE(comes_to_rest(reactor_));
+}
+
+TEST_P(ConnectionOnEveryPoller,
+       HUP_13_APeerThatGoesAfterItsEndCostsNoTurnsAndIsFoundByTheNextWrite) {
+  connect(heard_.handlers(true));
+  ::shutdown(far_.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
+  reset_by_peer();
+  EXPECT_TRUE(comes_to_rest(reactor_, 3));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  if (!heard_.is_over()) connection_->write("anybody there?");
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_TRUE(heard_.reason());
+}
+
+TEST_P(ConnectionOnEveryPoller, HUP_13_AFinishedConnectionWhosePeerOnlyListensCostsNoTurns) {
+  connect(heard_.handlers(true));
+  connection_->finish();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(connection_->is_open());
+}
+
+TEST_P(ConnectionOnEveryPoller, HP_10_ManyShortConnectionsLeaveNoDescriptors) {
+  const DescriptorsBefore before;
+  for (int i = 0; i < 300; ++i) {
+    Heard heard;
+    connect(heard.handlers());
+    if (i % 3 == 0) connection_->close();
+    if (i % 3 == 1) reset_by_peer();
+    if (i % 3 == 2) far_.reset();
+    EXPECT_TRUE(run_until([&] { return heard.is_over(); }));
+    EXPECT_FALSE(is_open(near_fd_));
+    connection_.reset();
+  }
+  far_.reset();
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+// ---- connecting
+
+class ConnectingOnEveryPoller : public NetOnEveryPoller {
+ protected:
+  void connect(const Endpoint& endpoint) {
+    connection_ = std::make_unique<Connection>(
+        timers_, std::make_unique<Socket>(Socket::connect(endpoint)), heard_.handlers(true));
+  }
+  // Accepts what a listener has, waiting for it, and reads it to its end.
+  static std::string accept_and_read(Socket& listener) {
+    wait_for(listener.fd(), POLLIN);
+    std::error_code error;
+    auto accepted = listener.accept(error);
+    EXPECT_TRUE(accepted) << error.message();
+    return accepted ? read_to_the_end(accepted->socket.fd()) : "";
+  }
+  static std::string read_to_the_end(int fd) {
+    std::string all;
+    for (char end = 0;;) {
+      wait_for(fd, POLLIN);
+      all += take(fd);
+      if (::recv(fd, &end, 1, MSG_PEEK | MSG_DONTWAIT) == 0) return all;
+      if (poll_one(fd, POLLIN) & (POLLERR | POLLHUP)) return all;
+    }
+  }
+
+  Heard heard_;
+  std::unique_ptr<Connection> connection_;
+};
+DETENT_ON_EVERY_POLLER(ConnectingOnEveryPoller);
+
+Endpoint endpoint_of_nobody() {
+  const UniqueFd socket = make_tcp_socket();
+  const sockaddr_in address = bind_to_loopback(socket.fd());
+  return Endpoint::from_native(std::as_bytes(std::span(&address, 1)));
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_07_ARefusedConnectionIsConnectionRefused) {
+  connect(endpoint_of_nobody());
+  EXPECT_EQ(heard_.order, "");
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(heard_.order, "c");
+  EXPECT_EQ(heard_.reason(), std::errc::connection_refused);
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_07_AnUnreachableNetworkIsItsError) {
+  // connect(2) refuses broadcast addresses at once.
+  const Endpoint nowhere = Endpoint::parse("255.255.255.255:9");
+  connect(nowhere);
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "c");
+  EXPECT_TRUE(heard_.reason() == std::errc::network_unreachable ||
+              heard_.reason() == std::errc::permission_denied)
+      << heard_.reason().message();
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_07_AMissingUnixSocketIsItsError) {
+  connect(Endpoint::parse("unix:/nonexistent/socket"));
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.order, "c");
+  EXPECT_EQ(heard_.reason(), std::errc::no_such_file_or_directory);
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_11_AFailedConnectFailsTheQueuedWrites) {
+  for (const Endpoint& endpoint :
+       {endpoint_of_nobody(), Endpoint::parse("unix:/nonexistent/socket")}) {
+    SCOPED_TRACE(endpoint.to_string());
+    heard_ = {};
+    connect(endpoint);
+    connection_->write("lost");
+    connection_->finish();
+    EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+    EXPECT_TRUE(comes_to_rest(reactor_));
+    EXPECT_EQ(heard_.order, "c");
+    EXPECT_TRUE(heard_.reason() == std::errc::connection_refused ||
+                heard_.reason() == std::errc::no_such_file_or_directory)
+        << heard_.reason().message();
+  }
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_11_AWriteDuringTheConnectIsSentAfterIt) {
+  Socket listener = Socket::listen(Endpoint::parse("127.0.0.1:0"));
+  connect(listener.local_endpoint());
+  connection_->write("early ");
+  connection_->write("words");
+  connection_->finish();
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(accept_and_read(listener), "early words");
+}
+
+TEST_P(ConnectingOnEveryPoller, TCP_10_DestroyingItDuringTheConnectLeavesNothing) {
+  const Socket listener = Socket::listen(Endpoint::parse("127.0.0.1:0"));
+  const DescriptorsBefore before;
+  connect(listener.local_endpoint());
+  connection_->write("never sent");
+  connection_.reset();
+  EXPECT_TRUE(before.opened_since().empty());
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(heard_.order, "");
+}
+
+// The backlog is full, so that the kernel answers the next connect only after the first of those
+// before it was accepted, and it tries again by itself after a second.
+class SlowToConnectOnEveryPoller : public ConnectingOnEveryPoller {
+ protected:
+  SlowToConnectOnEveryPoller() {
+    for (int i = 0; i < 2; ++i) {
+      fillers_.push_back(Socket::connect(listener_.local_endpoint()));
+      wait_for(fillers_.back().fd(), POLLOUT);
+    }
+    connect(listener_.local_endpoint());
+  }
+  [[nodiscard]] bool is_connecting() const {
+    return (poll_one(connection_->transport()->fd(), POLLOUT) & POLLOUT) == 0;
+  }
+  void make_room() {
+    for (std::size_t i = 0; i < fillers_.size(); ++i) {
+      std::error_code error;
+      wait_for(listener_.fd(), POLLIN);
+      accepted_.push_back(std::move(listener_.accept(error)->socket));
+    }
+  }
+  Socket listener_ = Socket::listen(Endpoint::parse("127.0.0.1:0"), {.backlog = 1});
+  std::vector<Socket> fillers_, accepted_;
+};
+DETENT_ON_EVERY_POLLER(SlowToConnectOnEveryPoller);
+
+TEST_P(SlowToConnectOnEveryPoller, TCP_11_WritesWaitForTheConnectAndTheEndFollowsThem) {
+  ASSERT_TRUE(is_connecting());
+  connection_->write("patience");
+  EXPECT_EQ(connection_->queued(), 8U);
+  connection_->finish();
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(turn(), 0U);
+  make_room();
+  EXPECT_TRUE(run_until([&] { return connection_->queued() == 0; }));
+  EXPECT_EQ(accept_and_read(listener_), "patience");
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+TEST_P(SlowToConnectOnEveryPoller, N3_FinishDuringTheConnectDoesNotBreakItOff) {
+  ASSERT_TRUE(is_connecting());
+  connection_->finish();
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(heard_.order, "");
+  ASSERT_FALSE(heard_.is_over()) << heard_.reason().message();
+  make_room();
+  // The loop must see the connect's end before the listener can see the stream's.
+  EXPECT_TRUE(run_until([&] { return poll_one(listener_.fd(), POLLIN) != 0; }));
+  EXPECT_EQ(accept_and_read(listener_), "");
+  EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
+  EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+// ---- fork
+
+TEST_P(ConnectionOnEveryPoller, O8_AChildThatDestroysItLeavesTheParentsAlone) {
+  connect(heard_.handlers());
+  connection_->write("before ");
+  EXPECT_TRUE(holds_in_a_forked_child([&] { connection_.reset(); }));
+  EXPECT_FALSE(far_sees_the_end());
+  connection_->write("after");
+  put(far_.fd(), "hello");
+  EXPECT_TRUE(run_until([&] { return heard_.data == "hello"; }));
+  wait_for(far_.fd(), POLLIN);
+  EXPECT_EQ(take(far_.fd()), "before after");
+  const std::string sent = write_more_than_fits();
+  EXPECT_TRUE(holds_in_a_forked_child([&] { connection_.reset(); }));
+  EXPECT_TRUE(run_until([&] {
+    take_far();
+    return arrived_.size() >= sent.size();
+  }));
+  EXPECT_TRUE(arrived_ == sent);
+}
+
+}  // namespace
+}  // namespace detent

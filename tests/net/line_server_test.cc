@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/line_server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/net_fixtures.h"
+#include "support/processes.h"
+
+namespace detent {
+namespace {
+
+using namespace testing_support;
+
+class LineServerOnEveryPoller : public NetOnEveryPoller {
+ protected:
+  explicit LineServerOnEveryPoller(Budgets budgets = {}) : NetOnEveryPoller(budgets) {}
+
+  // Records what it is told, and then calls what the test has set.
+  void serve(std::size_t max_line_length = 16) {
+    LineServerOptions options;
+    options.max_line_length = max_line_length;
+    options.on_accepted = [this](Connection& client, const Endpoint&) {
+      order_ += 'a';
+      clients_.push_back(&client);
+      if (on_accepted) on_accepted(client);
+    };
+    options.on_partial_line = [this](Connection& client, std::string_view so_far) {
+      order_ += 'p';
+      partial_.emplace_back(so_far);
+      if (on_partial_line) on_partial_line(client);
+    };
+    options.on_closed = [this](Connection& client, std::error_code error) {
+      order_ += 'c';
+      closed_.push_back(error);
+      EXPECT_FALSE(client.is_open());
+      if (on_closed) on_closed(client);
+    };
+    server_ =
+        std::make_unique<LineServer>(timers_, Endpoint::parse("127.0.0.1:0"), std::move(options),
+                                     [this](Connection& client, std::string_view line) {
+                                       order_ += 'l';
+                                       lines_.emplace_back(line);
+                                       if (on_line) on_line(client);
+                                     });
+  }
+  // A client that the server has accepted.
+  UniqueFd connect() {
+    Socket socket = Socket::connect(server_->endpoint());
+    const std::size_t before = clients_.size();
+    EXPECT_TRUE(run_until([&] { return clients_.size() > before; }));
+    return socket.release();
+  }
+  // Sends and lets the server see it.
+  void send(const UniqueFd& client, std::string_view bytes) {
+    put(client.fd(), bytes);
+    run_callback();
+  }
+  void run_callback() { EXPECT_GT(reactor_.run_once(std::chrono::seconds(15)), 0U); }
+  std::string receive_all(const UniqueFd& client) {
+    std::string all;
+    EXPECT_TRUE(run_until([&] {
+      all += take(client.fd());
+      char byte = 0;
+      const bool end = ::recv(client.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+      if (!end) reactor_.post([] {});  // another turn
+      return end;
+    }));
+    return all;
+  }
+
+  using Lines = std::vector<std::string>;
+  Callback<void(Connection&)> on_accepted, on_line, on_partial_line, on_closed;
+  std::string order_;  // a(ccepted), l(ine), p(artial), c(losed)
+  Lines lines_, partial_;
+  std::vector<std::error_code> closed_;
+  std::vector<Connection*> clients_;
+  std::unique_ptr<LineServer> server_;
+};
+DETENT_ON_EVERY_POLLER(LineServerOnEveryPoller);
+
+// ---- lines
+
+TEST_P(LineServerOnEveryPoller, N5_JoinedLinesComeOneByOne) {
+  serve();
+  const UniqueFd client = connect();
+  send(client, "one\ntwo\r\n\nthree\n");
+  EXPECT_EQ(lines_, (Lines{"one", "two", "", "three"}));
+  EXPECT_TRUE(partial_.empty());
+}
+
+TEST_P(LineServerOnEveryPoller, N5_ASplitLineComesWholeAndItsBeginningsBefore) {
+  serve();
+  const UniqueFd client = connect();
+  send(client, "st");
+  send(client, "op");
+  send(client, " now\nan");
+  send(client, "d\n");
+  EXPECT_EQ(lines_, (Lines{"stop now", "and"}));
+  EXPECT_EQ(partial_, (Lines{"st", "stop", "an"}));
+  EXPECT_EQ(order_, "applpl");
+}
+
+TEST_P(LineServerOnEveryPoller, N5_EverySplitOfAStreamGivesTheSameLines) {
+  serve();
+  const std::string stream = "a\r\nbb\n\nccc\r\nd";
+  for (std::size_t first = 0; first <= stream.size(); ++first) {
+    for (std::size_t second = first; second <= stream.size(); second += 3) {
+      lines_.clear();
+      const UniqueFd client = connect();
+      const auto pieces = {stream.substr(0, first), stream.substr(first, second - first),
+                           stream.substr(second)};
+      for (const std::string& piece : pieces) {
+        if (!piece.empty()) send(client, piece);
+      }
+      ::shutdown(client.fd(), SHUT_WR);
+      EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+      EXPECT_EQ(lines_, (Lines{"a", "bb", "", "ccc", "d"})) << first << ' ' << second;
+    }
+  }
+}
+
+TEST_P(LineServerOnEveryPoller, N5_ALineThatIsTooLongCostsItsClientTheConnectionAndNobodyElse) {
+  serve(16);
+  const UniqueFd good = connect();
+  const UniqueFd bad = connect();
+  send(good, "a line");
+  send(bad, "fine\n0123456789ABCDEF\n0123456789ABCDEFG");
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 1; }));
+  EXPECT_EQ(lines_, (Lines{"fine", "0123456789ABCDEF"}));
+  EXPECT_EQ(closed_, std::vector{std::make_error_code(std::errc::message_size)});
+  send(good, " more\n");
+  EXPECT_EQ(lines_.back(), "a line more");
+  EXPECT_EQ(closed_.size(), 1U);
+}
+
+TEST_P(LineServerOnEveryPoller, N5_TheLastLineOfAStreamMayBeTooLongAsWell) {
+  serve(4);
+  const UniqueFd client = connect();
+  // Five bytes that are no line's end, which only the end of the stream shows.
+  put(client.fd(), "abcd\r");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_TRUE(lines_.empty());
+  EXPECT_EQ(closed_, std::vector{std::make_error_code(std::errc::message_size)});
+}
+
+TEST_P(LineServerOnEveryPoller, N5_BytesThatAreNoTextAreLinesToo) {
+  serve(1000);
+  const UniqueFd client = connect();
+  std::string bytes;
+  for (int i = 255; i >= 0; --i) {
+    if (i != '\n') bytes += static_cast<char>(i);
+  }
+  send(client, bytes + "\n");
+  EXPECT_EQ(lines_, Lines{bytes});
+}
+
+TEST_P(LineServerOnEveryPoller, N5_AMaximumOf0IsRefusedAndNothingStaysOpen) {
+  const DescriptorsBefore before;
+  EXPECT_THROW(serve(0), std::invalid_argument);
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+// ---- answers and ends
+
+TEST_P(LineServerOnEveryPoller, N3_TheEndOfTheStreamEndsTheLastLineAndAnswersAreStillSent) {
+  on_line = [](Connection& client) { client.write("answer\n"); };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "one\ntwo");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_EQ(receive_all(client), "answer\nanswer\n");
+  EXPECT_EQ(lines_, (Lines{"one", "two"}));
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(closed_, std::vector{std::error_code()});
+}
+
+TEST_P(LineServerOnEveryPoller, N3_ALargeAnswerArrivesWholeAfterTheClientsEnd) {
+  const std::string answer = numbered_bytes(8'000'000);
+  on_line = [&](Connection& client) { client.write(answer); };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "all\n");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(receive_all(client) == answer);
+}
+
+TEST_P(LineServerOnEveryPoller, N3_OnLineMayFinishAndTheClientSeesTheEnd) {
+  on_line = [](Connection& client) {
+    client.write("bye\n");
+    client.finish();
+  };
+  serve();
+  const UniqueFd client = connect();
+  send(client, "quit\n");
+  EXPECT_EQ(receive_all(client), "bye\n");
+  EXPECT_EQ(server_->connections(), 1U) << "the client has not ended yet";
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_P(LineServerOnEveryPoller, N3_OnLineMayCloseAndTheLinesAfterItAreNotGiven) {
+  on_line = [](Connection& client) {
+    client.close(std::make_error_code(std::errc::permission_denied));
+  };
+  serve();
+  const UniqueFd client = connect();
+  send(client, "one\ntwo\nthree");
+  EXPECT_EQ(order_, "alc");
+  EXPECT_EQ(closed_, std::vector{std::make_error_code(std::errc::permission_denied)});
+  EXPECT_EQ(server_->connections(), 0U);
+}
+
+TEST_P(LineServerOnEveryPoller, N3_OnAcceptedMayCloseAndWrite) {
+  on_accepted = [](Connection& client) {
+    client.write("full\n");
+    client.close();
+  };
+  serve();
+  const UniqueFd client = connect();
+  EXPECT_EQ(receive_all(client), "full\n");
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(order_, "ac");
+}
+
+TEST_P(LineServerOnEveryPoller, HUP_01_AHalfClosedClientThatIsStillServedCostsNoTurns) {
+  serve();
+  const UniqueFd client = connect();
+  clients_.front()->pause_reading();
+  ::shutdown(client.fd(), SHUT_WR);
+  wait_for(clients_.front()->transport()->fd(), POLLIN);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_EQ(server_->connections(), 1U);
+}
+
+// ---- lifetimes
+
+TEST_P(LineServerOnEveryPoller, L2_OnLineMayCloseEveryConnection) {
+  on_line = [&](Connection&) {
+    for (Connection* client : clients_) client->close();
+  };
+  serve();
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(connect());
+  for (const UniqueFd& client : clients) put(client.fd(), "all out\nand more\n");
+  for (Connection* client : clients_) wait_for(client->transport()->fd(), POLLIN);
+  turn();
+  EXPECT_EQ(lines_.size(), 1U);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(closed_.size(), 10U);
+  EXPECT_EQ(order_, "aaaaaaaaaalcccccccccc");
+}
+
+TEST_P(LineServerOnEveryPoller, L2_OnClosedMayCloseEveryOtherConnection) {
+  on_closed = [&](Connection& closed) {
+    std::erase(clients_, &closed);
+    for (Connection* client : clients_) client->close();
+  };
+  serve();
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(connect());
+  clients[5].reset();
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(closed_.size(), 10U);
+  EXPECT_TRUE(comes_to_rest(reactor_));
+}
+
+TEST_P(LineServerOnEveryPoller, L2_EachCallbackMayDestroyTheServer) {
+  for (const char callback : {'a', 'l', 'p', 'c', 't'}) {  // t: closed by us, told by a timer
+    SCOPED_TRACE(callback);
+    for (auto* set : {&on_accepted, &on_line, &on_partial_line, &on_closed}) *set = {};
+    order_.clear();
+    clients_.clear();
+    lines_.clear();
+    const auto destroy = [&](Connection&) { server_.reset(); };
+    serve();
+    const UniqueFd other = connect();
+    if (callback == 'a') on_accepted = destroy;
+    const UniqueFd client = connect();
+    if (callback == 'l') on_line = destroy;
+    if (callback == 'p') on_partial_line = destroy;
+    if (callback == 'c' || callback == 't') on_closed = destroy;
+    if (callback == 't') {
+      clients_.back()->close();
+      run_callback();
+    } else if (callback != 'a') {
+      put(other.fd(), "others\nalso");
+      put(client.fd(), callback == 'l' ? "one\ntwo\nthree" : "no end of line");
+      if (callback == 'c') ::shutdown(client.fd(), SHUT_WR);
+      EXPECT_TRUE(run_until([&] { return !server_; }));
+    }
+    EXPECT_FALSE(server_);
+    EXPECT_TRUE(comes_to_rest(reactor_));
+    EXPECT_LE(lines_.size(), 2U);  // one of each client: nothing after the end
+    wait_for(other.fd(), POLLIN);  // it sees its end
+  }
+}
+
+TEST_P(LineServerOnEveryPoller, L2_OnLineAtTheEndOfTheStreamMayDestroyTheServer) {
+  serve();
+  const UniqueFd client = connect();
+  on_line = [&](Connection&) { server_.reset(); };
+  put(client.fd(), "the last");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return !server_; }));
+  EXPECT_EQ(lines_, Lines{"the last"});
+  EXPECT_TRUE(comes_to_rest(reactor_));
+}
+
+TEST_P(LineServerOnEveryPoller, L3_ACallbackMayOwnItsServer) {
+  auto owner = std::make_shared<std::unique_ptr<LineServer>>();
+  const std::weak_ptr<std::unique_ptr<LineServer>> seen = owner;
+  LineServerOptions options;
+  options.on_closed = [owner](Connection&, std::error_code) { owner->reset(); };
+  *owner =
+      std::make_unique<LineServer>(timers_, Endpoint::parse("127.0.0.1:0"), std::move(options),
+                                   [](Connection& client, std::string_view) { client.close(); });
+  Socket client = Socket::connect((*owner)->endpoint());
+  owner.reset();
+  EXPECT_TRUE(run_until([&] { return seen.lock()->get()->connections() == 1; }));
+  put(client.fd(), "die\n");
+  EXPECT_TRUE(run_until([&] { return seen.expired(); }));
+}
+
+TEST_P(LineServerOnEveryPoller, L5_AServerThatOutlivesTheLoopIsInertWhenDestroyed) {
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+  std::optional<TimerService> timers(std::in_place, *reactor);
+  std::optional<LineServer> server(std::in_place, *timers, Endpoint::parse("127.0.0.1:0"),
+                                   [](Connection&, std::string_view) {});
+  const Socket client = Socket::connect(server->endpoint());
+  EXPECT_TRUE(testing_support::run_until(*reactor, [&] { return server->connections() == 1; }));
+  timers.reset();
+  reactor.reset();
+  server.reset();
+  wait_for(client.fd(), POLLIN);
+}
+
+// ---- exceptions
+
+TEST_P(LineServerOnEveryPoller, O6_TheLinesAfterOneThatThrewAreStillGiven) {
+  serve();
+  const UniqueFd client = connect();
+  on_line = [&](Connection&) {
+    if (lines_.back() == "two") throw std::runtime_error("from on_line");
+  };
+  put(client.fd(), "one\ntwo\nthree\nfour\n");
+  EXPECT_THROW(run_callback(), std::runtime_error);
+  for (int i = 0; i < 10; ++i) turn();
+  EXPECT_EQ(lines_, (Lines{"one", "two", "three", "four"}));
+}
+
+TEST_P(LineServerOnEveryPoller, O6_AClientWhoseLastLineThrewIsStillFinished) {
+  serve();
+  const UniqueFd client = connect();
+  on_line = [&](Connection&) {
+    if (lines_.back() == "two") throw std::runtime_error("from on_line");
+  };
+  send(client, "one\n");
+  put(client.fd(), "two");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_THROW(static_cast<void>(run_until([&] { return server_->connections() == 0; })),
+               std::runtime_error);
+  for (int i = 0; i < 10; ++i) turn();
+  EXPECT_EQ(server_->connections(), 0U) << "it stays for ever";
+}
+
+TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnAcceptedKeepsTheClient) {
+  on_accepted = [](Connection&) { throw std::runtime_error("from on_accepted"); };
+  serve();
+  const Socket client = Socket::connect(server_->endpoint());
+  EXPECT_THROW(run_callback(), std::runtime_error);
+  EXPECT_EQ(server_->connections(), 1U);
+  put(client.fd(), "line\n");
+  run_callback();
+  EXPECT_EQ(lines_, Lines{"line"});
+}
+
+TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnClosedLeavesNoClientBehind) {
+  on_closed = [](Connection&) { throw std::runtime_error("from on_closed"); };
+  serve();
+  UniqueFd client = connect();
+  client.reset();
+  EXPECT_THROW(run_callback(), std::runtime_error);
+  EXPECT_EQ(server_->connections(), 0U);
+}
+
+// ---- many, and fork
+
+TEST_P(LineServerOnEveryPoller, HP_10_FiveHundredClientsComeAndGoAndLeaveNothing) {
+  on_line = [](Connection& client) { client.write("ok\n"); };
+  serve();
+  const DescriptorsBefore before;
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 500; ++i) clients.push_back(connect());
+  EXPECT_EQ(server_->connections(), 500U);
+  EXPECT_EQ(before.opened_since().size(), 1000U);
+  for (const UniqueFd& client : clients) put(client.fd(), "hello\n");
+  EXPECT_TRUE(run_until([&] { return lines_.size() == 500; }));
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (i % 2 == 0) reset_connection(std::move(clients[i]));
+    clients[i].reset();
+  }
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(closed_.size(), 500U);
+  EXPECT_TRUE(before.opened_since().empty());
+  EXPECT_TRUE(comes_to_rest(reactor_));
+}
+
+TEST_P(LineServerOnEveryPoller, O8_AChildThatDestroysItLeavesTheParentsAlone) {
+  serve();
+  const UniqueFd client = connect();
+  EXPECT_TRUE(holds_in_a_forked_child([&] { server_.reset(); }));
+  send(client, "still there?\n");
+  EXPECT_EQ(lines_, Lines{"still there?"});
+  connect();
+  EXPECT_EQ(server_->listener().counters().accepted, 2U);
+}
+
+TEST_P(LineServerOnEveryPoller, O8_AChildThatUsesItThrows) {
+  serve();
+  const UniqueFd client = connect();
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
+    EXPECT_THROW(turn(), std::logic_error);
+    server_.reset();
+  }));
+}
+
+}  // namespace
+}  // namespace detent

@@ -1,0 +1,538 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/listener.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "detent/simulation.h"
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/net_fixtures.h"
+#include "support/processes.h"
+#include "support/watched_socket.h"
+
+namespace {
+
+// What accept4(2) answers in this program: the next of `errors`, then `always`; 0 asks the kernel.
+struct AcceptFaults {
+  std::deque<int> errors = {};
+  int always = 0;
+  int calls = 0;
+};
+AcceptFaults faults;
+
+}  // namespace
+
+// Stands before the C library's in the order of symbols, so the library under test gets this one.
+extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
+  ++faults.calls;
+  int error = faults.always;
+  if (!faults.errors.empty()) {
+    error = faults.errors.front();
+    faults.errors.pop_front();
+  }
+  if (error == 0) return static_cast<int>(::syscall(SYS_accept4, fd, address, size, flags));
+  errno = error;
+  return -1;
+}
+
+namespace detent {
+namespace {
+
+using namespace testing_support;
+using namespace std::chrono_literals;
+
+// No descriptor is left to this process, though the limit allows for those that it closes.
+class AllDescriptorsTaken {
+ public:
+  AllDescriptorsTaken() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    low.rlim_cur = static_cast<rlim_t>(*open_descriptors().rbegin()) + 1;
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    for (;;) {
+      UniqueFd filler(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+      if (!filler) return;
+      fillers_.push_back(std::move(filler));
+    }
+  }
+  AllDescriptorsTaken(const AllDescriptorsTaken&) = delete;
+  AllDescriptorsTaken& operator=(const AllDescriptorsTaken&) = delete;
+  ~AllDescriptorsTaken() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+  std::vector<UniqueFd> fillers_;
+};
+
+// Real sockets on every poller, in a time that the test moves.
+class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
+ protected:
+  explicit ListenerOnEveryPoller(Budgets budgets = {})
+      : reactor_({.poller = make_poller(GetParam()), .clock = &clock_, .budgets = budgets}) {
+    faults = {};
+  }
+  ~ListenerOnEveryPoller() override { faults = {}; }
+
+  // At a unix socket unless told otherwise: there a connect is in the backlog when it returns.
+  void listen(std::optional<Endpoint> endpoint = std::nullopt) {
+    if (!endpoint) endpoint = unused_name();
+    listener_ = std::make_unique<Listener>(
+        timers_, *endpoint,
+        ListenerOptions{.on_trouble = [this](std::error_code error) { on_trouble(error); }},
+        [this](Socket socket, const Endpoint& peer) { on_accept(std::move(socket), peer); });
+  }
+  static Endpoint unused_name() {
+    static int count = 0;
+    return Endpoint::parse("unix:@detent-listener-" + std::to_string(::getpid()) + "-" +
+                           std::to_string(++count));
+  }
+  virtual void on_accept(Socket socket, const Endpoint& /*peer*/) {
+    accepted_.push_back(std::move(socket));
+  }
+  virtual void on_trouble(std::error_code error) { troubles_.push_back(error.value()); }
+
+  void connect_clients(int count = 1) {
+    for (int i = 0; i < count; ++i) clients_.push_back(Socket::connect(listener_->endpoint()));
+  }
+  [[nodiscard]] bool was_turned_away(std::size_t client) const {
+    char byte = 0;
+    return ::recv(clients_[client].fd(), &byte, 1, MSG_DONTWAIT) == 0;
+  }
+  std::size_t turn() { return reactor_.dispatch(); }
+  template <class Done>
+  [[nodiscard]] bool run_until(Done done) {
+    return testing_support::run_until(reactor_, std::move(done));
+  }
+
+  VirtualClock clock_;
+  Reactor reactor_;
+  TimerService timers_{reactor_};
+  std::vector<Socket> accepted_;
+  std::vector<int> troubles_;
+  std::vector<Socket> clients_;
+  std::unique_ptr<Listener> listener_;
+};
+DETENT_ON_EVERY_POLLER(ListenerOnEveryPoller);
+
+// ---- accepting
+
+TEST_P(ListenerOnEveryPoller, N1_EveryConnectionIsHandedOverWithItsPeer) {
+  for (const char* where : {"127.0.0.1:0", "[::1]:0"}) {
+    SCOPED_TRACE(where);
+    std::vector<Endpoint> peers;
+    std::vector<Socket> sockets;
+    const Listener listener(timers_, Endpoint::parse(where),
+                            [&](Socket socket, const Endpoint& peer) {
+                              sockets.push_back(std::move(socket));
+                              peers.push_back(peer);
+                            });
+    EXPECT_NE(listener.endpoint().port(), 0);
+    const Socket first = Socket::connect(listener.endpoint());
+    EXPECT_TRUE(run_until([&] { return peers.size() == 1; }));
+    const Socket second = Socket::connect(listener.endpoint());
+    EXPECT_TRUE(run_until([&] { return peers.size() == 2; }));
+    EXPECT_EQ(peers[0], first.local_endpoint());
+    EXPECT_EQ(peers[1], second.local_endpoint());
+    EXPECT_EQ(listener.counters().accepted, 2U);
+  }
+}
+
+TEST_P(ListenerOnEveryPoller, N1_AnEndpointInUseIsAnErrorThatNamesIt) {
+  listen(Endpoint::parse("127.0.0.1:0"));
+  const Endpoint taken = listener_->endpoint();
+  const std::string message = message_of<std::system_error>(
+      [&] { const Listener second(timers_, taken, [](Socket, const Endpoint&) {}); });
+  EXPECT_NE(message.find("bind " + taken.to_string()), std::string::npos) << message;
+}
+
+TEST_P(ListenerOnEveryPoller, N1_ASocketThatNobodyKeepsIsClosed) {
+  const Listener listener(timers_, unused_name(), [](Socket, const Endpoint&) {});
+  clients_.push_back(Socket::connect(listener.endpoint()));
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_TRUE(was_turned_away(0));
+}
+
+TEST_P(ListenerOnEveryPoller, N1_AnIdleListenerCostsNoTurns) {
+  listen();
+  connect_clients();
+  EXPECT_EQ(turn(), 1U);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+}
+
+class ListenerAcceptsEightATurn : public ListenerOnEveryPoller {
+ protected:
+  ListenerAcceptsEightATurn() : ListenerOnEveryPoller({.accepted = 8}) {}
+};
+DETENT_ON_EVERY_POLLER(ListenerAcceptsEightATurn);
+
+TEST_P(ListenerAcceptsEightATurn, TCP_05_AFloodIsAcceptedInPortionsAndOthersAreServedBetween) {
+  listen();
+  connect_clients(100);
+  const WatchedSocket other;
+  other.send();
+  int others = 0;
+  const Watch watch = reactor_.watch(other.fd(), {.readable = true}, [&](Ready) { ++others; });
+  for (std::size_t i = 1; i <= 12; ++i) {
+    turn();
+    EXPECT_EQ(accepted_.size(), 8 * i);
+    EXPECT_EQ(static_cast<std::size_t>(others), i);
+  }
+  turn();
+  EXPECT_EQ(accepted_.size(), 100U);
+}
+
+// ---- at the limit
+
+TEST_P(ListenerOnEveryPoller, N1_AtTheLimitOneIsTurnedAwayOneIsToldAndTheListenerRests) {
+  int episodes = 0;
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
+    SCOPED_TRACE(error);
+    listen();
+    clients_.clear();
+    troubles_.clear();
+    accepted_.clear();
+    connect_clients(3);
+    faults = {.errors = {error}};
+    EXPECT_EQ(turn(), 1U);
+    EXPECT_EQ(troubles_, std::vector{error});
+    EXPECT_EQ(listener_->counters().shed, 1U);
+    EXPECT_EQ(listener_->counters().episodes, 1U);
+    EXPECT_TRUE(was_turned_away(0));
+    EXPECT_FALSE(was_turned_away(1));
+    const int calls = faults.calls;
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+    EXPECT_EQ(faults.calls, calls);
+
+    clock_.advance(10ms - 1ns);
+    EXPECT_EQ(faults.calls, calls);
+    clock_.advance(1ns);
+    EXPECT_EQ(accepted_.size(), 2U) << "it did not recover";
+    EXPECT_EQ(troubles_.size(), 1U);
+    ++episodes;
+  }
+  EXPECT_EQ(episodes, 4);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_TheRestDoublesFrom10MillisecondsTo1Second) {
+  listen();
+  connect_clients();
+  faults.always = EMFILE;  // for the shedding too, as with ENFILE
+  EXPECT_EQ(turn(), 1U);
+  for (const Duration rest :
+       std::vector<Duration>{10ms, 20ms, 40ms, 80ms, 160ms, 320ms, 640ms, 1s, 1s, 1s}) {
+    SCOPED_TRACE(rest.count());
+    const int calls = faults.calls;
+    clock_.advance(rest - 1ns);
+    EXPECT_EQ(faults.calls, calls);
+    clock_.advance(1ns);
+    EXPECT_EQ(faults.calls, calls + 2) << "one try, and one to turn a client away";
+  }
+  EXPECT_EQ(troubles_, std::vector{EMFILE}) << "told more than once an episode";
+  EXPECT_EQ(listener_->counters().episodes, 1U);
+  EXPECT_EQ(listener_->counters().shed, 0U);
+
+  faults.always = 0;
+  clock_.advance(1s);
+  EXPECT_EQ(accepted_.size(), 1U);
+  EXPECT_EQ(listener_->counters().accepted, 1U);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_AfterAConnectionTheNextEpisodeIsToldAndBeginsSmall) {
+  listen();
+  connect_clients();
+  faults.always = EMFILE;
+  turn();
+  clock_.advance(100ms);
+  faults.always = 0;
+  clock_.advance(1s);
+  ASSERT_EQ(accepted_.size(), 1U);
+
+  faults.always = ENFILE;
+  connect_clients();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(troubles_, (std::vector{EMFILE, ENFILE}));
+  const int calls = faults.calls;
+  clock_.advance(10ms - 1ns);
+  EXPECT_EQ(faults.calls, calls);
+  clock_.advance(1ns);
+  EXPECT_GT(faults.calls, calls);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_OthersAreServedWhileItRests) {
+  listen();
+  const WatchedSocket other;
+  std::string heard;
+  const Watch watch =
+      reactor_.watch(other.fd(), {.readable = true}, [&](Ready) { heard += other.receive(); });
+  connect_clients(5);
+  faults.always = EMFILE;
+  turn();
+  for (int i = 0; i < 10; ++i) {
+    other.send("x");
+    EXPECT_EQ(turn(), 1U);
+  }
+  EXPECT_EQ(heard, "xxxxxxxxxx");
+}
+
+TEST_P(ListenerOnEveryPoller, TCP_02_WithAllDescriptorsTakenItTurnsAwayAndLaterServesAgain) {
+  listen();
+  connect_clients(4);
+  {
+    const AllDescriptorsTaken none_left;
+    ASSERT_EQ(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0), -1);
+    EXPECT_EQ(turn(), 1U);
+    EXPECT_EQ(troubles_, std::vector{EMFILE});
+    EXPECT_TRUE(was_turned_away(0));
+    EXPECT_FALSE(was_turned_away(1));
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+    clock_.advance(10ms);
+    EXPECT_TRUE(was_turned_away(1)) << "the spare descriptor was not renewed";
+    EXPECT_FALSE(was_turned_away(2));
+    EXPECT_TRUE(accepted_.empty());
+  }
+  clock_.advance(1s);
+  EXPECT_EQ(accepted_.size(), 2U);
+  EXPECT_EQ(listener_->counters().shed, 2U);
+  EXPECT_EQ(troubles_.size(), 1U);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_ASpareThatAnotherTookIsFoundAgain) {
+  listen();
+  connect_clients(3);
+  {
+    const NoFreeDescriptor none;  // not even the one that was given up
+    EXPECT_EQ(turn(), 1U);
+    EXPECT_EQ(listener_->counters().shed, 0U);
+  }
+  faults.errors = {EMFILE};
+  clock_.advance(10ms);  // finds its spare again
+  faults.errors = {EMFILE};
+  clock_.advance(20ms);
+  EXPECT_GE(listener_->counters().shed, 1U);
+}
+
+// ---- other errors
+
+TEST_P(ListenerOnEveryPoller, TCP_03_AnErrorOfOneConnectionIsNoErrorOfTheListener) {
+  listen();
+  connect_clients();
+  faults.errors = {ECONNABORTED, EPROTO, EINTR, EPERM, ENETDOWN, EHOSTUNREACH};
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(accepted_.size(), 1U) << "it did not go on to the next connection at once";
+  EXPECT_TRUE(troubles_.empty());
+  EXPECT_EQ(listener_->counters().aborted, 5U) << "EINTR loses nobody";
+  EXPECT_EQ(listener_->counters().episodes, 0U);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_AnErrorThatNobodyExpectsDoesNotSpin) {
+  for (const int error : {EINVAL, EACCES, ENOTSOCK, EIO, ENOSYS}) {
+    SCOPED_TRACE(error);
+    faults = {};
+    listen();
+    troubles_.clear();
+    accepted_.clear();
+    connect_clients();
+    faults = {.always = error};
+    EXPECT_TRUE(comes_to_rest(reactor_, 3));
+    for (int i = 0; i < 100; ++i) turn();
+    EXPECT_LE(faults.calls, 4);
+    EXPECT_EQ(troubles_, std::vector{error});
+    faults = {};
+    clock_.advance(1s);
+    EXPECT_EQ(accepted_.size(), 1U);
+  }
+}
+
+TEST_P(ListenerOnEveryPoller, N1_ARefusalThatStaysDoesNotSpin) {
+  // A security module or a seccomp filter answers before a connection leaves the backlog.
+  listen();
+  connect_clients();
+  faults = {.always = EPERM};
+  EXPECT_TRUE(comes_to_rest(reactor_, 20));
+  const int calls = faults.calls;
+  for (int i = 0; i < 100; ++i) turn();
+  EXPECT_LE(faults.calls, calls + 100);
+  faults = {};
+  clock_.advance(1s);
+  EXPECT_EQ(accepted_.size(), 1U);
+}
+
+// ---- callbacks that throw
+
+class ThrowingListenerOnEveryPoller : public ListenerOnEveryPoller {
+ protected:
+  void on_accept(Socket socket, const Endpoint& peer) override {
+    ListenerOnEveryPoller::on_accept(std::move(socket), peer);
+    if (throws_) throw std::runtime_error("from on_accept");
+  }
+  void on_trouble(std::error_code error) override {
+    ListenerOnEveryPoller::on_trouble(error);
+    if (throws_) throw std::runtime_error("from on_trouble");
+  }
+  bool throws_ = true;
+};
+DETENT_ON_EVERY_POLLER(ThrowingListenerOnEveryPoller);
+
+TEST_P(ThrowingListenerOnEveryPoller, O6_AnExceptionFromOnAcceptLosesNoOtherConnection) {
+  listen();
+  connect_clients(5);
+  for (std::size_t i = 1; i <= 5; ++i) {
+    EXPECT_THROW(turn(), std::runtime_error);
+    EXPECT_EQ(accepted_.size(), i);
+  }
+  EXPECT_EQ(turn(), 0U);
+  throws_ = false;
+  connect_clients();
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(accepted_.size(), 6U);
+}
+
+TEST_P(ThrowingListenerOnEveryPoller, O6_AnExceptionFromOnTroubleDoesNotEndTheRest) {
+  listen();
+  connect_clients(2);
+  faults.errors = {EMFILE};
+  EXPECT_THROW(turn(), std::runtime_error);
+  EXPECT_EQ(turn(), 0U);
+  throws_ = false;
+  clock_.advance(10ms);
+  EXPECT_EQ(accepted_.size(), 1U);
+}
+
+// ---- lifetimes
+
+class VanishingListenerOnEveryPoller : public ListenerOnEveryPoller {
+ protected:
+  void on_accept(Socket socket, const Endpoint& peer) override {
+    ListenerOnEveryPoller::on_accept(std::move(socket), peer);
+    listener_.reset();
+  }
+  void on_trouble(std::error_code error) override {
+    ListenerOnEveryPoller::on_trouble(error);
+    listener_.reset();
+  }
+};
+DETENT_ON_EVERY_POLLER(VanishingListenerOnEveryPoller);
+
+TEST_P(VanishingListenerOnEveryPoller, L2_OnAcceptMayDestroyTheListener) {
+  listen();
+  connect_clients(5);
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(accepted_.size(), 1U);
+  EXPECT_EQ(turn(), 0U);
+}
+
+TEST_P(VanishingListenerOnEveryPoller, L2_OnTroubleMayDestroyTheListener) {
+  listen();
+  connect_clients(5);
+  faults.always = EMFILE;
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(troubles_.size(), 1U);
+  clock_.advance(10s);
+  EXPECT_EQ(troubles_.size(), 1U);
+}
+
+TEST_P(ListenerOnEveryPoller, L1_AListenerThatIsDestroyedWhileItRestsNeverWakes) {
+  listen();
+  connect_clients();
+  faults.always = EMFILE;
+  turn();
+  listener_.reset();
+  const int calls = faults.calls;
+  clock_.advance(10s);
+  EXPECT_EQ(faults.calls, calls);
+}
+
+TEST_P(ListenerOnEveryPoller, L1_AListenerDestroyedInTheSameTurnAcceptsNothing) {
+  auto second =
+      std::make_unique<Listener>(timers_, unused_name(), [&](Socket socket, const Endpoint&) {
+        accepted_.push_back(std::move(socket));
+        listener_.reset();
+      });
+  listener_ =
+      std::make_unique<Listener>(timers_, unused_name(), [&](Socket socket, const Endpoint&) {
+        accepted_.push_back(std::move(socket));
+        second.reset();
+      });
+  connect_clients();
+  clients_.push_back(Socket::connect(second->endpoint()));
+  turn();
+  EXPECT_EQ(accepted_.size(), 1U);
+}
+
+TEST_P(ListenerOnEveryPoller, L3_ACallbackMayOwnItsListener) {
+  auto owned = std::make_shared<std::unique_ptr<Listener>>();
+  const std::weak_ptr<std::unique_ptr<Listener>> seen = owned;
+  int calls = 0;
+  *owned =
+      std::make_unique<Listener>(timers_, unused_name(), [owned, &calls](Socket, const Endpoint&) {
+        ++calls;
+        owned->reset();
+      });
+  clients_.push_back(Socket::connect((*owned)->endpoint()));
+  owned.reset();
+  EXPECT_FALSE(seen.expired());
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(seen.expired());
+}
+
+TEST_P(ListenerOnEveryPoller, L2_OnAcceptMayDestroyTheListenerAndItsTimerService) {
+  auto timers = std::make_unique<TimerService>(reactor_);
+  std::unique_ptr<Listener> listener;
+  listener = std::make_unique<Listener>(*timers, unused_name(), [&](Socket, const Endpoint&) {
+    listener.reset();
+    timers.reset();
+  });
+  for (int i = 0; i < 3; ++i) clients_.push_back(Socket::connect(listener->endpoint()));
+  EXPECT_EQ(turn(), 1U);
+  EXPECT_EQ(turn(), 0U);
+}
+
+TEST_P(ListenerOnEveryPoller, L5_AListenerThatOutlivesTheLoopIsInertWhenDestroyed) {
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
+  std::optional<TimerService> timers(std::in_place, *reactor);
+  std::optional<Listener> listener(std::in_place, *timers, unused_name(),
+                                   [](Socket, const Endpoint&) {});
+  timers.reset();
+  reactor.reset();
+  listener.reset();
+}
+
+TEST_P(ListenerOnEveryPoller, O8_AChildThatDestroysItLeavesTheParentsAlone) {
+  listen(Endpoint::parse("127.0.0.1:0"));
+  EXPECT_TRUE(holds_in_a_forked_child([&] { listener_.reset(); }));
+  connect_clients();
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+}
+
+TEST_P(ListenerOnEveryPoller, L5_NothingStaysOpenAfterAListener) {
+  const DescriptorsBefore before;
+  listen();
+  connect_clients(3);
+  faults.errors = {EMFILE};
+  turn();
+  listener_.reset();
+  clients_.clear();
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+}  // namespace
+}  // namespace detent

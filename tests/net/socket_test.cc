@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/socket.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace detent {
+namespace {
+
+constexpr int kNoLimitMs = 20'000;  // reached only by a test that fails
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// The events of one descriptor that came, waiting for one of those asked for, a hang-up or an
+// error.
+short wait_for(const Socket& socket, short events) {
+  pollfd entry = {.fd = socket.fd(), .events = events, .revents = 0};
+  EXPECT_EQ(::poll(&entry, 1, kNoLimitMs), 1);
+  return entry.revents;
+}
+
+Accepted accept_one(Socket& listener) {
+  wait_for(listener, POLLIN);
+  std::error_code error;
+  auto accepted = listener.accept(error);
+  EXPECT_FALSE(error) << error.message();
+  EXPECT_TRUE(accepted);
+  return accepted ? std::move(*accepted) : Accepted{};
+}
+
+// Reads until `size` bytes, the end of the stream or an error has come.
+struct Received {
+  std::string text;
+  bool end_of_stream = false;
+  std::error_code error = {};
+};
+
+Received receive(Socket& socket, std::size_t size) {
+  Received received;
+  while (received.text.size() < size && !received.end_of_stream && !received.error) {
+    if (wait_for(socket, POLLIN) == 0) break;
+    std::array<std::byte, 4096> buffer;
+    const IoResult result = socket.read(buffer);
+    received.text.append(reinterpret_cast<const char*>(buffer.data()), result.size);
+    received.end_of_stream = result.end_of_stream;
+    received.error = result.error;
+  }
+  return received;
+}
+
+struct Pair {
+  Socket client, server;
+  Endpoint client_seen_by_server;
+};
+
+Pair connected_pair(const Endpoint& endpoint) {
+  Socket listener = Socket::listen(endpoint);
+  Socket client = Socket::connect(listener.local_endpoint());
+  Accepted accepted = accept_one(listener);
+  wait_for(client, POLLOUT);
+  EXPECT_FALSE(client.take_error());
+  return {std::move(client), std::move(accepted.socket), accepted.peer};
+}
+
+// A name in the file system for one test.
+class TemporaryPath {
+ public:
+  TemporaryPath() {
+    path_ = (std::filesystem::temp_directory_path() / "detent-XXXXXX").string();
+    if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category());
+  }
+  TemporaryPath(const TemporaryPath&) = delete;
+  TemporaryPath& operator=(const TemporaryPath&) = delete;
+  ~TemporaryPath() { std::filesystem::remove_all(path_); }
+
+  [[nodiscard]] std::string file() const { return path_ + "/socket"; }
+  [[nodiscard]] Endpoint endpoint() const { return Endpoint::parse("unix:" + file()); }
+
+ private:
+  std::string path_;
+};
+
+Endpoint abstract_endpoint() {
+  static int number = 0;
+  return Endpoint::parse("unix:@detent-test-" + std::to_string(::getpid()) + '-' +
+                         std::to_string(++number));
+}
+
+Endpoint any_port() { return Endpoint::parse("127.0.0.1:0"); }
+
+// A loopback port that refuses connections: nobody listens, and nobody gets it while it is bound.
+struct RefusingPort {
+  Socket bound = Socket::adopt(UniqueFd(::socket(AF_INET, SOCK_STREAM, 0)));
+  RefusingPort() {
+    const Endpoint any = any_port();
+    EXPECT_EQ(::bind(bound.fd(), reinterpret_cast<const sockaddr*>(any.native().data()),
+                     static_cast<socklen_t>(any.native().size())),
+              0);
+  }
+};
+
+std::ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+bool is_non_blocking(int fd) { return (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
+bool is_close_on_exec(int fd) { return (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0; }
+
+template <class Function>
+std::string system_error_text(Function function, std::errc expected) {
+  try {
+    function();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), expected);
+    return error.what();
+  }
+  return "no error";
+}
+
+// Everything that every family must do alike.
+class SocketOfEveryFamily : public testing::TestWithParam<const char*> {
+ protected:
+  Endpoint endpoint() {
+    const std::string family = GetParam();
+    if (family == "path") return path_.endpoint();
+    if (family == "abstract") return abstract_endpoint();
+    return Endpoint::parse(family == "ipv6" ? "[::1]:0" : "127.0.0.1:0");
+  }
+
+ private:
+  TemporaryPath path_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, SocketOfEveryFamily, testing::Values("ipv4", "ipv6", "path", "abstract"),
+                         [](const auto& family) { return std::string(family.param); });
+
+TEST_P(SocketOfEveryFamily, CarriesBytesBothWays) {
+  Pair pair = connected_pair(endpoint());
+  EXPECT_EQ(pair.client.write(bytes_of("question?")).size, 9U);
+  EXPECT_EQ(receive(pair.server, 9).text, "question?");
+  EXPECT_EQ(pair.server.write(bytes_of("answer")).size, 6U);
+  EXPECT_EQ(receive(pair.client, 6).text, "answer");
+}
+
+TEST_P(SocketOfEveryFamily, KnowsBothItsEnds) {
+  const Pair pair = connected_pair(endpoint());
+  EXPECT_EQ(pair.client.peer_endpoint(), pair.server.local_endpoint());
+  EXPECT_EQ(pair.server.peer_endpoint(), pair.client.local_endpoint());
+  EXPECT_EQ(pair.client_seen_by_server, pair.client.local_endpoint());
+}
+
+TEST_P(SocketOfEveryFamily, IsNonBlockingAndCloseOnExec) {
+  Socket listener = Socket::listen(endpoint());
+  const Socket client = Socket::connect(listener.local_endpoint());
+  const Accepted accepted = accept_one(listener);
+  for (const int fd : {listener.fd(), client.fd(), accepted.socket.fd()}) {
+    EXPECT_TRUE(is_non_blocking(fd));
+    EXPECT_TRUE(is_close_on_exec(fd));
+  }
+}
+
+TEST_P(SocketOfEveryFamily, AcceptingWhenNobodyWaitsIsNoError) {
+  Socket listener = Socket::listen(endpoint());
+  std::error_code error = std::make_error_code(std::errc::io_error);
+  EXPECT_FALSE(listener.accept(error));
+  EXPECT_FALSE(error);
+}
+
+TEST_P(SocketOfEveryFamily, SaysWhatItIsBlockedOn) {
+  Pair pair = connected_pair(endpoint());
+  std::array<std::byte, 16> buffer;
+  IoResult result = pair.client.read(buffer);
+  EXPECT_EQ(result.blocked, Blocked::until_readable);
+  EXPECT_EQ(result.size, 0U);
+  EXPECT_FALSE(result.error || result.end_of_stream);
+
+  const std::string block(1 << 20, 'x');
+  do result = pair.client.write(bytes_of(block));
+  while (result.size > 0);
+  EXPECT_EQ(result.blocked, Blocked::until_writable);
+  EXPECT_FALSE(result.error || result.end_of_stream);
+}
+
+TEST_P(SocketOfEveryFamily, N3_AHalfClosedStreamStillCarriesTheAnswer) {
+  Pair pair = connected_pair(endpoint());
+  for (auto [from, to] : {std::pair{&pair.client, &pair.server}, {&pair.server, &pair.client}}) {
+    EXPECT_EQ(from->write(bytes_of("last words")).size, 10U);
+    EXPECT_FALSE(from->shutdown_write().error);
+    const Received received = receive(*to, std::string::npos);
+    EXPECT_EQ(received.text, "last words");
+    EXPECT_TRUE(received.end_of_stream);
+    EXPECT_FALSE(received.error);
+  }
+}
+
+TEST_P(SocketOfEveryFamily, N3_ShuttingDownTwiceIsHarmless) {
+  Pair pair = connected_pair(endpoint());
+  EXPECT_FALSE(pair.client.shutdown_write().error);
+  EXPECT_FALSE(pair.client.shutdown_write().error);
+  EXPECT_EQ(pair.client.write(bytes_of("x")).error, std::errc::broken_pipe);
+  EXPECT_TRUE(receive(pair.server, 1).end_of_stream);
+}
+
+// The default disposition of SIGPIPE would end this program.
+TEST_P(SocketOfEveryFamily, N3_WritingToADeadPeerIsAnErrorCodeAndNoSignal) {
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  struct sigaction before = {};
+  ASSERT_EQ(::sigaction(SIGPIPE, &standard, &before), 0);
+
+  Pair pair = connected_pair(endpoint());
+  pair.server = Socket();
+  IoResult result;
+  do {  // a first write over TCP may succeed; the answer to it is the reset
+    result = pair.client.write(bytes_of("anybody there?"));
+  } while (!result.error && wait_for(pair.client, POLLHUP) != 0);
+  EXPECT_TRUE(result.error == std::errc::broken_pipe || result.error == std::errc::connection_reset)
+      << result.error.message();
+  EXPECT_EQ(pair.client.write(bytes_of("again")).error, std::errc::broken_pipe);
+  EXPECT_EQ(result.size, 0U);
+
+  struct sigaction after = {};
+  ASSERT_EQ(::sigaction(SIGPIPE, &before, &after), 0);
+  EXPECT_EQ(after.sa_handler, SIG_DFL);
+}
+
+TEST_P(SocketOfEveryFamily, MovingNoBytesIsNeitherAnEndNorAnError) {
+  Pair pair = connected_pair(endpoint());
+  for (const IoResult& result : {pair.client.read({}), pair.client.write({})}) {
+    EXPECT_EQ(result.size, 0U);
+    EXPECT_FALSE(result.error || result.end_of_stream);
+    EXPECT_EQ(result.blocked, Blocked::no);
+  }
+}
+
+TEST_P(SocketOfEveryFamily, ClosesEveryDescriptorThatItOpened) {
+  const auto before = open_descriptors();
+  {
+    const Pair pair = connected_pair(endpoint());
+    EXPECT_EQ(open_descriptors(), before + 2);
+  }
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_P(SocketOfEveryFamily, AnEndpointInUseIsASystemErrorThatNamesBind) {
+  const Socket listener = Socket::listen(endpoint());
+  const Endpoint taken = listener.local_endpoint();
+  const auto before = open_descriptors();
+  const std::string text =
+      system_error_text([&] { (void)Socket::listen(taken); }, std::errc::address_in_use);
+  EXPECT_TRUE(text.starts_with("bind " + taken.to_string() + ": ")) << text;
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(Socket, N3_ARefusedConnectIsToldOnceWhenTheSocketIsWritable) {
+  const RefusingPort port;
+  Socket socket = Socket::connect(port.bound.local_endpoint());
+  wait_for(socket, POLLOUT);
+  EXPECT_EQ(socket.take_error(), std::errc::connection_refused);
+  EXPECT_FALSE(socket.take_error());
+}
+
+TEST(Socket, N3_AConnectThatFailsAtOnceIsToldInTheSameWay) {
+  const TemporaryPath path;
+  Socket nobody = Socket::connect(path.endpoint());
+  EXPECT_NE(wait_for(nobody, POLLOUT) & POLLOUT, 0);
+  EXPECT_EQ(nobody.take_error(), std::errc::no_such_file_or_directory);
+  EXPECT_FALSE(nobody.take_error());
+
+  { const Socket stale = Socket::listen(path.endpoint()); }
+  Socket refused = Socket::connect(path.endpoint());
+  EXPECT_NE(wait_for(refused, POLLOUT) & POLLOUT, 0);
+  EXPECT_EQ(refused.take_error(), std::errc::connection_refused);
+}
+
+TEST(Socket, N3_AConnectThatFailedIsToldByReadAndWriteToo) {
+  const TemporaryPath path;
+  std::array<std::byte, 1> buffer;
+  EXPECT_EQ(Socket::connect(path.endpoint()).read(buffer).error,
+            std::errc::no_such_file_or_directory);
+  EXPECT_EQ(Socket::connect(path.endpoint()).write(buffer).error,
+            std::errc::no_such_file_or_directory);
+
+  const RefusingPort port;
+  Socket socket = Socket::connect(port.bound.local_endpoint());
+  wait_for(socket, POLLOUT);
+  EXPECT_EQ(socket.write(buffer).error, std::errc::connection_refused);
+}
+
+TEST(Socket, AFailedConnectMovesWithItsSocket) {
+  const TemporaryPath path;
+  Socket socket = Socket::connect(path.endpoint());
+  Socket moved = std::move(socket);
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): the subject.
+  EXPECT_EQ(socket.take_error(), std::errc::bad_file_descriptor);
+  socket = std::move(moved);
+  EXPECT_EQ(socket.take_error(), std::errc::no_such_file_or_directory);
+}
+
+TEST(Socket, N3_AResetIsAnErrorCode) {
+  Pair pair = connected_pair(any_port());
+  const linger abort = {.l_onoff = 1, .l_linger = 0};
+  ASSERT_EQ(::setsockopt(pair.server.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort), 0);
+  pair.server = Socket();
+  const Received received = receive(pair.client, 1);
+  EXPECT_EQ(received.error, std::errc::connection_reset);
+  EXPECT_FALSE(received.end_of_stream);
+}
+
+TEST(Socket, GivesTheBytesThatCameBeforeTheEnd) {
+  Pair pair = connected_pair(any_port());
+  EXPECT_EQ(pair.server.write(bytes_of("goodbye")).size, 7U);
+  pair.server = Socket();
+  const Received received = receive(pair.client, std::string::npos);
+  EXPECT_EQ(received.text, "goodbye");
+  EXPECT_TRUE(received.end_of_stream);
+}
+
+TEST(Socket, AMovedFromSocketIsEmpty) {
+  static_assert(!std::is_copy_constructible_v<Socket> && !std::is_copy_assignable_v<Socket>);
+  Socket first = Socket::listen(any_port());
+  const int fd = first.fd();
+  Socket second = std::move(first);
+  EXPECT_EQ(second.fd(), fd);
+  EXPECT_TRUE(second);
+  // NOLINTBEGIN(bugprone-use-after-move,clang-analyzer-cplusplus.Move): what is left is the
+  // subject.
+  EXPECT_EQ(first.fd(), -1);
+  EXPECT_FALSE(first);
+  EXPECT_EQ(first.write(bytes_of("x")).error, std::errc::bad_file_descriptor);
+  EXPECT_EQ(first.shutdown_write().error, std::errc::bad_file_descriptor);
+  EXPECT_EQ(first.set_no_delay(true), std::errc::bad_file_descriptor);
+  std::error_code error;
+  EXPECT_FALSE(first.accept(error));
+  EXPECT_EQ(error, std::errc::bad_file_descriptor);
+  // NOLINTEND(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
+}
+
+TEST(Socket, ReleasesItsDescriptorToTheCaller) {
+  Socket socket = Socket::listen(any_port());
+  const int fd = socket.fd();
+  const UniqueFd released = socket.release();
+  EXPECT_EQ(released.fd(), fd);
+  EXPECT_FALSE(socket);
+  EXPECT_TRUE(is_close_on_exec(fd));
+}
+
+TEST(Socket, AdoptsOneMadeElsewhere) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  Socket left = Socket::adopt(UniqueFd(ends[0]));
+  Socket right = Socket::adopt(UniqueFd(ends[1]));
+  EXPECT_TRUE(is_non_blocking(left.fd()));
+  EXPECT_TRUE(is_close_on_exec(left.fd()));
+  EXPECT_EQ(left.peer_endpoint().family(), Endpoint::Family::unnamed);
+  EXPECT_EQ(left.write(bytes_of("hello")).size, 5U);
+  EXPECT_EQ(receive(right, 5).text, "hello");
+}
+
+TEST(Socket, RefusesToAdoptWhatIsNoSocketOfAKnownFamilyAndClosesIt) {
+  const auto before = open_descriptors();
+  const auto adopt = [](int fd) { return [fd] { (void)Socket::adopt(UniqueFd(fd)); }; };
+  EXPECT_TRUE(system_error_text(adopt(-1), std::errc::bad_file_descriptor).starts_with("fcntl"));
+  EXPECT_TRUE(system_error_text(adopt(::open("/dev/null", O_RDWR)), std::errc::not_a_socket)
+                  .starts_with("getsockname"));
+  EXPECT_THROW(adopt(::socket(AF_NETLINK, SOCK_RAW, 0))(), std::invalid_argument);
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(Socket, HasNoPeerBeforeItIsConnected) {
+  const Socket listener = Socket::listen(any_port());
+  EXPECT_TRUE(system_error_text([&] { (void)listener.peer_endpoint(); }, std::errc::not_connected)
+                  .starts_with("getpeername"));
+}
+
+TEST(Socket, ListensAtThePortThatTheKernelChose) {
+  const Socket listener = Socket::listen(any_port());
+  EXPECT_NE(listener.local_endpoint().port(), 0);
+}
+
+TEST(Socket, BindingToAForeignAddressNamesBindAndTheEndpoint) {
+  EXPECT_TRUE(system_error_text([] { (void)Socket::listen(Endpoint::parse("192.0.2.77:1")); },
+                                std::errc::address_not_available)
+                  .starts_with("bind 192.0.2.77:1: "));
+}
+
+TEST(Socket, ListeningNeverRemovesAnExistingFile) {
+  const TemporaryPath path;
+  { const Socket stale = Socket::listen(path.endpoint()); }
+  EXPECT_TRUE(std::filesystem::exists(path.file()));
+  system_error_text([&] { (void)Socket::listen(path.endpoint()); }, std::errc::address_in_use);
+  EXPECT_TRUE(std::filesystem::exists(path.file()));
+}
+
+TEST(Socket, SharesAPortOnlyIfEveryListenerWantsTo) {
+  const ListenOptions shared = {.reuse_port = true};
+  const Socket first = Socket::listen(any_port(), shared);
+  const Endpoint endpoint = first.local_endpoint();
+  EXPECT_NO_THROW((void)Socket::listen(endpoint, shared));
+  system_error_text([&] { (void)Socket::listen(endpoint); }, std::errc::address_in_use);
+}
+
+TEST(Socket, AnIpv6ListenerTakesIpv4OnlyIfAsked) {
+  Socket both = Socket::listen(Endpoint::parse("[::]:0"), {.ipv6_only = false});
+  const std::string port = std::to_string(both.local_endpoint().port());
+  const Socket client = Socket::connect(Endpoint::parse("127.0.0.1:" + port));
+  EXPECT_TRUE(accept_one(both).peer.to_string().starts_with("[::ffff:127.0.0.1]:"));
+
+  const Socket only_ipv6 = Socket::listen(Endpoint::parse("[::]:0"));
+  const std::string other = std::to_string(only_ipv6.local_endpoint().port());
+  Socket refused = Socket::connect(Endpoint::parse("127.0.0.1:" + other));
+  wait_for(refused, POLLOUT);
+  EXPECT_EQ(refused.take_error(), std::errc::connection_refused);
+}
+
+TEST(Socket, KnowsAPeerThatHasGoneBeforeItWasAccepted) {
+  Socket listener = Socket::listen(any_port());
+  Endpoint gone;
+  {
+    const Socket client = Socket::connect(listener.local_endpoint());
+    gone = client.local_endpoint();
+  }
+  EXPECT_EQ(accept_one(listener).peer, gone);
+}
+
+TEST(Socket, SendsSmallWritesAtOnceOnDemand) {
+  Pair pair = connected_pair(any_port());
+  EXPECT_FALSE(pair.client.set_no_delay(true));
+  EXPECT_FALSE(pair.client.set_no_delay(false));
+  Pair local = connected_pair(abstract_endpoint());
+  EXPECT_EQ(local.client.set_no_delay(true), std::errc::operation_not_supported);
+}
+
+TEST(Socket, IsATransport) {
+  Pair pair = connected_pair(any_port());
+  Transport& transport = pair.client;
+  EXPECT_EQ(transport.fd(), pair.client.fd());
+  EXPECT_EQ(transport.write(bytes_of("x")).size, 1U);
+  EXPECT_FALSE(transport.shutdown_write().error);
+  EXPECT_EQ(receive(pair.server, std::string::npos).text, "x");
+}
+
+}  // namespace
+}  // namespace detent
