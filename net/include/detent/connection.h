@@ -33,7 +33,8 @@ struct ConnectionHandlers {
   /// The peer will send no more, but may still read: finish() when nothing more is to be said.
   /// Left empty, the connection finishes by itself.
   Callback<void()> on_end = {};
-  /// All that was written has been handed to the system, after some had to wait.
+  /// All that was written has been handed to the system, after some had to wait. Not after
+  /// finish().
   Callback<void()> on_drained = {};
   /// It is over, and the descriptor closed: without an error when both sides had finished or
   /// close() was called without one. Comes once and last, never from inside a call of a member
@@ -41,9 +42,9 @@ struct ConnectionHandlers {
   Callback<void(std::error_code)> on_closed = {};
 };
 
-/// Lives on its loop's thread and must go before the loop. Destroying it closes the descriptor and
-/// drops what was not sent. A socket that is still connecting may be handed in: writes wait, and
-/// on_closed tells if it fails.
+/// Lives on its loop's thread and must go before the TimerService and the loop. Destroying it
+/// closes the descriptor and drops what was not sent. A socket that is still connecting may be
+/// handed in: writes wait, and on_closed tells if it fails.
 class Connection {
  public:
   /// `transport` may be ready or connecting. Throws what Reactor::watch throws.

@@ -37,9 +37,10 @@ struct LineServerOptions {
   Callback<void(Connection& client, std::error_code reason)> on_closed = {};
 };
 
-/// Lives on its loop's thread and must go before the loop. Its callbacks may call anything,
-/// Connection::close and the destructor of the server included. At the end of a client's stream
-/// its last line counts even without an end; then what was written is sent and the client is done.
+/// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
+/// call anything, Connection::close and the destructor of the server included. At the end of a
+/// client's stream its last line counts even without an end; then what was written is sent and the
+/// client is done.
 class LineServer {
  public:
   /// `line` has no end of line ("\n" or "\r\n") and is valid during the call.

@@ -32,7 +32,8 @@ struct ListenerOptions {
   Callback<void(std::error_code)> on_trouble = {};
 };
 
-/// Lives on its loop's thread and must go before the loop. Its callbacks may destroy it.
+/// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
+/// destroy it.
 class Listener {
  public:
   using OnAccept = Callback<void(Socket, const Endpoint& peer)>;

@@ -102,7 +102,8 @@ class Reactor final : private HandleOwner {
   /// For threads that may outlive the loop.
   [[nodiscard]] Poster poster() const noexcept;
   /// Runs `function` at the end of this turn (phase 6), or of the next one when called there or
-  /// outside of a turn.
+  /// outside of a turn. It cannot be taken back; a timer with a delay of zero, from a
+  /// TimerService, can.
   void defer(Callback<void()> function);
 
   /// Turns until stop(). With nothing registered it waits.

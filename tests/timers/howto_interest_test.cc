@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the HOWTO's select example does with one list for reading, writing and exceptions.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "detent/poller.h"
+#include "detent/timer_fd.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+
+class HowtoInterestOnEveryPoller : public testing::TestWithParam<std::string_view> {
+ protected:
+  HowtoInterestOnEveryPoller() : poller_(make_poller(GetParam())) {}
+
+  // What is said of the timer, which is the only descriptor, right now or within `max_wait`.
+  Ready poll(Duration max_wait) {
+    poller_->wait(events_, max_wait);
+    EXPECT_LE(events_.size(), 1U);
+    return events_.empty() ? Ready{} : events_.front().ready;
+  }
+
+  std::unique_ptr<Poller> poller_;
+  std::vector<Event> events_;
+  TimerFd timer_{ClockId::steady, TimerFd::Mode::non_blocking};
+};
+
+TEST_P(HowtoInterestOnEveryPoller, Howto_T29_ATimerNeverBecomesWritableOrExceptional) {
+  const bool priority = poller_->capabilities().priority;
+  poller_->add(timer_.fd(), {.writable = true, .priority = priority}, {.slot = 1, .generation = 1});
+  timer_.arm(1ns);
+  EXPECT_EQ(poll(1ms), Ready{}) << "though it has expired";
+  EXPECT_EQ(timer_.read(), 1U);
+}
+
+TEST_P(HowtoInterestOnEveryPoller, Howto_T30_AskedForEverythingATimerReportsReadableAlone) {
+  const bool priority = poller_->capabilities().priority;
+  poller_->add(timer_.fd(), {.readable = true, .writable = true, .priority = priority},
+               {.slot = 1, .generation = 1});
+  EXPECT_EQ(poll(0ns), Ready{});
+  timer_.arm(1ns);
+  EXPECT_EQ(poll(10s), Ready{.readable = true});
+  EXPECT_EQ(timer_.read(), 1U);
+  EXPECT_EQ(poll(0ns), Ready{});
+}
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, HowtoInterestOnEveryPoller,
+                         testing::ValuesIn(poller_names()),
+                         [](const auto& poller) { return std::string(poller.param); });
+
+}  // namespace
+}  // namespace detent
