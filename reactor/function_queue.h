@@ -34,8 +34,7 @@ class FunctionQueue {
   /// done; the rest stay.
   void run(std::size_t most, std::uint64_t& ran) {
     if (functions_.empty()) return;
-    drop_done();
-    const std::size_t end = std::min(functions_.size(), most);
+    const std::size_t end = done_ + std::min(functions_.size() - done_, most);
     while (done_ < end) {
       Callback<void()> function = std::move(functions_[done_++]);
       ++ran;
@@ -47,7 +46,9 @@ class FunctionQueue {
   [[nodiscard]] bool empty() const noexcept { return done_ == functions_.size(); }
 
  private:
+  // Once they are half of all, so that a long backlog is not moved for each part that is done.
   void drop_done() noexcept {
+    if (done_ * 2 < functions_.size()) return;
     functions_.erase(functions_.begin(),
                      functions_.begin() + static_cast<std::ptrdiff_t>(std::exchange(done_, 0)));
   }

@@ -18,6 +18,9 @@ namespace {
 // The number of the mailbox's wake-up, which no table hands out.
 constexpr HandlerId kWakeupId = {.slot = UINT32_MAX, .generation = 1};
 
+// How far a turn has come; see do_turn().
+enum class Phase : std::uint8_t { idle, begun, waited, collected };
+
 // A callback called in this many turns running is looked at: if the last few of those calls
 // changed nothing that its descriptor is ready for, it spins.
 constexpr std::uint32_t kSpinTurns = 1000;
@@ -47,6 +50,12 @@ struct Reactor::State {
     attachment = clock.attach([&reactor] { return reactor.run_once(Duration::zero()); });
   }
 
+  // For what must not throw.
+  const State& checked(const char* call) const noexcept {
+    affinity.check_or_terminate(call);
+    return *this;
+  }
+
   // Turns do not nest.
   void check_idle(const char* call) const {
     affinity.check(call);
@@ -57,6 +66,7 @@ struct Reactor::State {
   template <class Part>
   void guarded(Part&& part) {
     in_turn = true;
+    now.reset();
     try {
       part();
     } catch (...) {
@@ -91,7 +101,8 @@ struct Reactor::State {
   Counters counters;
   mutable std::optional<TimePoint> now;
   bool in_turn = false;
-  bool begun = false;           // prepare() began the turn, dispatch() goes on with it
+  Phase phase = Phase::idle;    // what the turn has reached
+  bool prepared = false;        // by prepare(); dispatch() goes on with that turn
   bool waited_in_full = false;  // the last wait found nothing until its time was over
   bool counted_by_source = false;
 
@@ -124,9 +135,13 @@ Reactor::~Reactor() {
   if (!state.affinity.in_forked_child()) state.mailbox->close();
 }
 
-Clock& Reactor::clock() const noexcept { return state_->clock; }
-const Budgets& Reactor::budgets() const noexcept { return state_->budgets; }
-const Counters& Reactor::counters() const noexcept { return state_->counters; }
+Clock& Reactor::clock() const noexcept { return state_->checked("Reactor::clock").clock; }
+const Budgets& Reactor::budgets() const noexcept {
+  return state_->checked("Reactor::budgets").budgets;
+}
+const Counters& Reactor::counters() const noexcept {
+  return state_->checked("Reactor::counters").counters;
+}
 
 TimePoint Reactor::now() const {
   state_->affinity.check("Reactor::now");
@@ -241,9 +256,10 @@ std::optional<Duration> Reactor::prepare() {
   State& state = *state_;
   state.check_idle("Reactor::prepare");
   state.guarded([&] {
-    if (!state.begun) begin_turn();
-    state.begun = true;
-    wait(Duration::zero());  // applies the changes; what it finds stays for dispatch()
+    if (state.phase == Phase::idle) begin_turn();
+    // Applies the changes; what it finds stays for dispatch().
+    if (state.phase == Phase::begun) wait(Duration::zero());
+    state.prepared = state.phase == Phase::begun;
   });
   if (work_is_pending() || !state.mailbox->may_sleep()) return Duration::zero();
   return std::nullopt;
@@ -261,7 +277,9 @@ void Reactor::post(Callback<void()> function) {
   if (!state_->mailbox->post(std::move(function))) state_->affinity.check("Reactor::post");
 }
 
-Poster Reactor::poster() const noexcept { return Poster(state_->mailbox); }
+Poster Reactor::poster() const noexcept {
+  return Poster(state_->checked("Reactor::poster").mailbox);
+}
 
 void Reactor::defer(Callback<void()> function) {
   state_->affinity.check("Reactor::defer");
@@ -285,16 +303,34 @@ void Reactor::turn(std::optional<Duration> max_wait) {
   state_->guarded([&] { do_turn(max_wait); });
 }
 
-// Every phase can be left by an exception and found again by the next turn: what is done is marked
-// as done before it is called.
+// A turn that an exception cut short is completed first.
 void Reactor::do_turn(std::optional<Duration> max_wait) {
   State& state = *state_;
-  if (!std::exchange(state.begun, false)) begin_turn();
-  wait(max_wait);
-  state.after_wait.for_each([](auto& hook) { hook(); });
-  state.mailbox->collect(state.posted);
+  const bool prepared = std::exchange(state.prepared, false);
+  if (state.phase != Phase::idle && !prepared) {
+    complete_turn(Duration::zero());
+    max_wait = Duration::zero();
+  }
+  if (state.phase == Phase::idle) begin_turn();
+  complete_turn(max_wait);
+}
+
+// Goes on from the phase that was reached. A phase counts as reached before anybody is called, so
+// that a callback that always throws keeps nobody else waiting.
+void Reactor::complete_turn(std::optional<Duration> max_wait) {
+  State& state = *state_;
+  if (state.phase == Phase::begun) {
+    wait(max_wait);
+    state.phase = Phase::waited;
+    state.after_wait.for_each([](auto& hook) { hook(); });
+  }
+  if (state.phase == Phase::waited) {
+    state.phase = Phase::collected;
+    state.mailbox->collect(state.posted);
+  }
   state.posted.run(state.budgets.posted, state.counters.callbacks);
   while (state.has_events()) dispatch_event(state.events[state.next_event++]);
+  state.phase = Phase::idle;
   state.deferred.run(state.budgets.posted, state.counters.callbacks);
   state.watches.recycle();
 }
@@ -302,13 +338,14 @@ void Reactor::do_turn(std::optional<Duration> max_wait) {
 void Reactor::begin_turn() {
   State& state = *state_;
   ++state.counters.turns;
-  state.now.reset();
+  state.phase = Phase::begun;
   state.before_wait.for_each([](auto& hook) { hook(); });
 }
 
 bool Reactor::work_is_pending() const noexcept {
-  return state_->has_events() || !state_->posted.empty() || !state_->deferred.empty() ||
-         state_->mailbox->has_posts();
+  const bool interrupted = state_->phase > Phase::begun;
+  return interrupted || state_->has_events() || !state_->posted.empty() ||
+         !state_->deferred.empty() || state_->mailbox->has_posts();
 }
 
 void Reactor::wait(std::optional<Duration> max_wait) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstddef>
@@ -240,7 +241,7 @@ TEST_P(TimerSystemCallsOnEveryPoller, TM9_ThousandTimersOfOneInstantTakeNoMoreTh
     testing_support::be_busy_until(deadline);
     return [=] {
       const std::size_t ran = loop->reactor.run_once();
-      if (ran != 1'000) ADD_FAILURE() << ran;
+      if (ran != 1'000) ::_exit(1);  // which the parent reports
       static_cast<void>(handles);
     };
   });

@@ -125,7 +125,9 @@ class [[nodiscard]] Handle {
   /// and when the registration ended by itself.
   [[nodiscard]] bool active() const noexcept {
     const HandleOwner* owner = line_.owner();
-    return owner != nullptr && owner->active(id_);
+    if (owner == nullptr) return false;
+    line_.affinity().check_or_terminate("Handle::active");
+    return owner->active(id_);
   }
   explicit operator bool() const noexcept { return active(); }
 

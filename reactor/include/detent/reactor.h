@@ -68,8 +68,9 @@ struct Counters {
 };
 
 /// The loop. Belongs to the thread that makes it: from another, only post, stop, wake and a Poster
-/// may be used; all else throws std::logic_error. So does every use in a forked child, where only
-/// destroying is legal and leaves the parent's loop alone. Destroying it inside one of its
+/// may be used; all else throws std::logic_error, or ends the program with a message where it is
+/// noexcept. Use in a forked child throws, too; there only destroying is legal, and leaves the
+/// parent's loop alone. Destroying it inside one of its
 /// callbacks ends the program with a message.
 class Reactor final : private HandleOwner {
  public:
@@ -152,6 +153,7 @@ class Reactor final : private HandleOwner {
 
   void turn(std::optional<Duration> max_wait);
   void do_turn(std::optional<Duration> max_wait);
+  void complete_turn(std::optional<Duration> max_wait);
   void begin_turn();
   void wait(std::optional<Duration> max_wait);
   void dispatch_event(const Event& event);
