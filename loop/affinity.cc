@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include <cstdio>
-#include <cstdlib>
+#include <exception>
 #include <stdexcept>
 #include <string>
 

@@ -245,7 +245,11 @@ int EpollPoller::native_handle() const {
 void EpollPoller::rebuild() {
   UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
   if (!fresh) return;
-  if (outer_) watch_epoll(outer_.fd(), fresh.fd());
+  if (outer_) {
+    // Not left to closing: a forked child may hold the old one too.
+    ::epoll_ctl(outer_.fd(), EPOLL_CTL_DEL, epoll_.fd(), nullptr);
+    watch_epoll(outer_.fd(), fresh.fd());
+  }
   epoll_ = std::move(fresh);
   haunted_ = false;
   for (std::size_t i = 0; i < book_.size(); ++i) {

@@ -8,13 +8,34 @@
 namespace detent {
 namespace {
 
-// One for each thread, and so for each loop, since a loop reads for one connection at a time. As
-// large as pays: a quarter of this halves the bytes a second of a bulk transfer.
-std::span<std::byte> receive_buffer() {
-  constexpr std::size_t kSize = 262'144;
-  thread_local const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kSize);
-  return {buffer.get(), kSize};
-}
+// One for each thread, since a loop reads for one connection at a time; if a callback runs another
+// loop meanwhile, that one's connections get buffers of their own. As large as pays: a smaller one
+// costs a bulk transfer a system call for each part.
+class ReceiveBuffer {
+ public:
+  ReceiveBuffer() : is_shared_(!std::exchange(in_use, true)) {
+    auto& buffer = is_shared_ ? shared : own_;
+    if (buffer == nullptr) buffer = std::make_unique_for_overwrite<std::byte[]>(kSize);
+    bytes_ = {buffer.get(), kSize};
+  }
+  ReceiveBuffer(const ReceiveBuffer&) = delete;
+  ReceiveBuffer& operator=(const ReceiveBuffer&) = delete;
+  ~ReceiveBuffer() {
+    if (is_shared_) in_use = false;
+  }
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  static constexpr std::size_t kSize = 262'144;
+  static thread_local std::unique_ptr<std::byte[]> shared;
+  static thread_local bool in_use;
+
+  bool is_shared_;
+  std::unique_ptr<std::byte[]> own_;
+  std::span<std::byte> bytes_;
+};
+thread_local std::unique_ptr<std::byte[]> ReceiveBuffer::shared;
+thread_local bool ReceiveBuffer::in_use = false;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -37,6 +58,7 @@ Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transpor
 // ---- writing
 
 void Connection::write(std::string_view bytes) {
+  timers_.reactor().check("Connection::write");
   if (!is_open() || (writing_ == Side::ended && reason_)) return;
   if (writing_ != Side::open) throw std::logic_error("Connection::write: after finish");
   if (!queue_.empty()) return queue_.append(bytes);
@@ -46,6 +68,7 @@ void Connection::write(std::string_view bytes) {
 }
 
 void Connection::finish() {
+  timers_.reactor().check("Connection::finish");
   if (!is_open() || writing_ != Side::open) return;
   writing_ = Side::ending;
   if (queue_.empty()) send_end();
@@ -91,11 +114,13 @@ void Connection::on_write_error(std::error_code error) {
 // ---- reading
 
 void Connection::pause_reading() {
+  timers_.reactor().check("Connection::pause_reading");
   reading_paused_ = true;
   if (is_open()) update_interest();
 }
 
 void Connection::resume_reading() {
+  timers_.reactor().check("Connection::resume_reading");
   reading_paused_ = false;
   if (!is_open()) return;
   update_interest();
@@ -110,7 +135,7 @@ void Connection::on_ready(Ready ready) {
     serve(ready, alive);
   } catch (...) {
     if (alive) dispatching_ = false;
-    if (alive && !is_open()) come_back();
+    if (alive && (!is_open() || may_hold_more_)) come_back();
     throw;
   }
   if (!alive) return;
@@ -127,17 +152,23 @@ void Connection::serve(Ready ready, const Lifespan::Guard& alive) {
 
   if (was_blocked && (may_write || broken)) {
     flush();
-    const bool drained = is_open() && write_blocked_ == Blocked::no && writing_ == Side::open;
+    // After a failure, whoever has paused reading until the queue is empty must not wait for ever.
+    const bool freed = writing_ == Side::open || (writing_ == Side::ended && reading_paused_);
+    const bool drained = is_open() && write_blocked_ == Blocked::no && freed;
     if (drained && handlers_->on_drained) handlers_->on_drained();
   }
   if (alive && is_open() && wants_to_read() && (may_read || broken)) read_some(alive);
+  // The reactor silences a watch after an error that nobody asked for; this one has been read.
+  const bool silenced = ready.error && !ready.hangup && !ready.readable && !ready.writable;
+  if (alive && is_open() && silenced) watch_.resume();
   // The read has taken what the write was waiting for.
   if (alive && is_open() && write_blocked_ == Blocked::until_readable) flush();
 }
 
 void Connection::read_some(const Lifespan::Guard& alive) {
   const auto handlers = handlers_;
-  const std::span<std::byte> buffer = receive_buffer();
+  const ReceiveBuffer receive_buffer;
+  const std::span<std::byte> buffer = receive_buffer.bytes();
   for (std::size_t left = timers_.reactor().budgets().reads; left > 0; --left) {
     const IoResult result = transport_->read(buffer);
     if (result.error) return end(reason_ ? reason_ : result.error);
@@ -176,6 +207,7 @@ void Connection::update_interest() {
 // ---- the end
 
 void Connection::close(std::error_code reason) {
+  timers_.reactor().check("Connection::close");
   if (is_open()) end(reason);
 }
 

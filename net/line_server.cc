@@ -74,6 +74,7 @@ void LineServer::Client::on_end() {
 }
 
 void LineServer::Client::go_on() {
+  if (!connection.is_open()) return;  // closed while `again` was waiting
   const Lifespan::Guard alive(lifespan);
   const auto keep = handlers;
   if (!give_lines()) return;

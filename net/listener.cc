@@ -21,7 +21,6 @@ UniqueFd open_spare() noexcept { return UniqueFd(::open("/dev/null", O_RDONLY | 
 bool concerns_one_connection(std::error_code error) {
   switch (error.value()) {
     case ECONNABORTED:
-    case EINTR:
     case EPROTO:
     case EPERM:
     case ENETDOWN:
@@ -69,19 +68,21 @@ void Listener::accept_ready() {
       ++counters_.aborted;
       refusal = error;
     } else {
-      if (error) on_accept_error(error);
-      return;
+      if (!error) return;
+      shed_one();
+      return begin_rest(error);
     }
   }
-  // Nothing but refusals in a whole turn: whoever refuses does not take them from the backlog.
-  if (alive && refusal) on_accept_error(refusal);
+  // A turn that ends in refusals: whoever refuses does not take them from the backlog.
+  if (alive && refusal) begin_rest(refusal);
 }
 
 // The connection stays in the backlog and the descriptor readable: to try again at once would spin.
-void Listener::on_accept_error(std::error_code error) {
-  shed_one();
+void Listener::begin_rest(std::error_code error) {
   const bool first = pause_ == Duration::zero();
-  rest();
+  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+  watch_.pause();
+  retry_.rearm(pause_);
   if (!first) return;
   ++counters_.episodes;
   if (handlers_->on_trouble) handlers_->on_trouble(error);
@@ -93,12 +94,6 @@ void Listener::shed_one() {
   std::error_code error;
   if (socket_.accept(error)) ++counters_.shed;
   spare_ = open_spare();
-}
-
-void Listener::rest() {
-  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-  watch_.pause();
-  retry_.rearm(pause_);
 }
 
 }  // namespace detent

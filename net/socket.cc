@@ -174,7 +174,11 @@ IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
 IoResult Socket::shutdown_write() noexcept {
   if (connecting_ && !is_writable(fd())) return {.blocked = Blocked::until_writable};
   connecting_ = false;
-  return to_result(::shutdown(fd(), SHUT_WR), Blocked::until_writable);
+  if (::shutdown(fd(), SHUT_WR) == 0) return {};
+  const int code = errno;
+  // A socket that is not connected any more, or never was, knows a better reason.
+  const std::error_code reason = code == ENOTCONN ? take_error() : std::error_code();
+  return {.error = reason ? reason : to_error(code)};
 }
 
 std::error_code Socket::take_error() noexcept {

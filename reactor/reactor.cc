@@ -47,7 +47,7 @@ struct Reactor::State {
         line(reactor) {
     events.reserve(budgets.events);
     poller->add(mailbox->wakeup().fd(), {.readable = true}, kWakeupId);
-    attachment = clock.attach([&reactor] { return reactor.run_once(Duration::zero()); });
+    attachment = clock.attach([&reactor] { return reactor.run_due(); });
   }
 
   // For what must not throw.
@@ -67,14 +67,16 @@ struct Reactor::State {
   void guarded(Part&& part) {
     in_turn = true;
     now.reset();
+    struct Leave {
+      bool& flag;
+      ~Leave() { flag = false; }
+    } const leave = {in_turn};
     try {
       part();
     } catch (...) {
-      in_turn = false;
       if (!on_exception) throw;
       on_exception(std::current_exception());
     }
-    in_turn = false;
   }
 
   WatchData& data_of(HandlerId id, const char* call) {
@@ -83,7 +85,7 @@ struct Reactor::State {
     return entry->data;
   }
 
-  void mark_ended();
+  void mark_ended() noexcept;
   void call(Watches::Entry& entry, Ready ready);
   void call_suspect(Watches::Entry& entry, Ready ready);
   void call_ended(Watches::Entry& entry, Ready ready);
@@ -99,7 +101,7 @@ struct Reactor::State {
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
 
   Counters counters;
-  mutable std::optional<TimePoint> now;
+  std::optional<TimePoint> now;
   bool in_turn = false;
   Phase phase = Phase::idle;    // what the turn has reached
   bool prepared = false;        // by prepare(); dispatch() goes on with that turn
@@ -141,6 +143,8 @@ const Budgets& Reactor::budgets() const noexcept { return state_->budgets; }
 const Counters& Reactor::counters() const noexcept {
   return state_->checked("Reactor::counters").counters;
 }
+
+void Reactor::check(const char* call) const { state_->affinity.check(call); }
 
 TimePoint Reactor::now() const {
   state_->affinity.check("Reactor::now");
@@ -193,8 +197,9 @@ void Reactor::set_interest(HandlerId id, Interest interest) {
 
 void Reactor::set_paused(HandlerId id, bool paused) {
   State& state = *state_;
-  state.affinity.check("Watch::pause");
-  WatchData& data = state.data_of(id, "Watch::pause");
+  const char* const call = paused ? "Watch::pause" : "Watch::resume";
+  state.affinity.check(call);
+  WatchData& data = state.data_of(id, call);
   state.poller->modify(data.fd, effective(data.interest, paused), id);
   data.paused = paused;
 }
@@ -240,6 +245,14 @@ std::size_t Reactor::run_once(std::optional<Duration> max_wait) {
   }
 }
 
+// For a clock that was moved by hand; a pending stop is left for those who run the loop.
+std::size_t Reactor::run_due() {
+  state_->check_idle("Reactor::run_due");
+  const std::uint64_t before = state_->counters.callbacks;
+  turn(Duration::zero());
+  return state_->counters.callbacks - before;
+}
+
 std::size_t Reactor::dispatch() {
   State& state = *state_;
   state.check_idle("Reactor::dispatch");
@@ -254,13 +267,15 @@ std::size_t Reactor::dispatch() {
 std::optional<Duration> Reactor::prepare() {
   State& state = *state_;
   state.check_idle("Reactor::prepare");
+  bool applied = false;
   state.guarded([&] {
     if (state.phase == Phase::idle) begin_turn();
     // Applies the changes; what it finds stays for dispatch().
     if (state.phase == Phase::begun) wait(Duration::zero());
     state.prepared = state.phase == Phase::begun;
+    applied = true;
   });
-  if (work_is_pending() || !state.mailbox->may_sleep()) return Duration::zero();
+  if (!applied || work_is_pending() || !state.mailbox->may_sleep()) return Duration::zero();
   return std::nullopt;
 }
 
@@ -354,11 +369,14 @@ void Reactor::wait(std::optional<Duration> max_wait) {
       max_wait != Duration::zero() && !work_is_pending() && state.mailbox->may_sleep();
   state.next_event = 0;
   state.events.clear();
+  struct MarkEnded {  // on a throw too: what the poller has ended it does not know any more
+    State& state;
+    ~MarkEnded() { state.mark_ended(); }
+  } const mark_ended = {state};
   state.poller->wait(state.events, may_sleep ? max_wait : Duration::zero());
   state.mailbox->awake();
   state.now.reset();
   state.waited_in_full = may_sleep && state.events.empty();
-  state.mark_ended();
 }
 
 void Reactor::dispatch_event(const Event& event) {
@@ -376,7 +394,7 @@ void Reactor::dispatch_event(const Event& event) {
 
 // At once, for the whole batch: the numbers are free again, and a callback that comes first may use
 // one, or destroy a watch that has ended; the poller must not be told to remove it then.
-void Reactor::State::mark_ended() {
+void Reactor::State::mark_ended() noexcept {
   for (const Event& event : events) {
     if (!event.ready.invalid) continue;
     if (Watches::Entry* entry = watches.find(event.id)) entry->data.ended = true;

@@ -28,7 +28,9 @@ TimerFd::Setting TimerFd::set(int flags, Duration initial, Duration interval) {
   const itimerspec wanted = {.it_interval = to_timespec(interval),
                              .it_value = to_timespec(initial)};
   itimerspec before = {};
-  sys::check(::timerfd_settime(fd(), flags, &wanted, &before), "timerfd_settime");
+  // ECANCELED: the clock was set since the last call; the timer is armed all the same.
+  const int result = ::timerfd_settime(fd(), flags, &wanted, &before);
+  if (result == -1 && errno != ECANCELED) sys::fail("timerfd_settime");
   return to_setting(before);
 }
 

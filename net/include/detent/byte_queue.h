@@ -12,8 +12,8 @@
 
 namespace detent {
 
-/// One thread. Keeps its memory, so that a steady state allocates nothing. What was taken from the
-/// front is given back when it is half of all, so that each byte is moved at most twice.
+/// One thread. Keeps its memory, so that a steady state allocates nothing. What was taken from
+/// the front is given back when it is half of all, so that no more bytes are moved than were taken.
 class ByteQueue {
  public:
   void append(std::string_view bytes) {

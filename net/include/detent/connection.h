@@ -33,8 +33,9 @@ struct ConnectionHandlers {
   /// The peer will send no more, but may still read: finish() when nothing more is to be said.
   /// Left empty, the connection finishes by itself.
   Callback<void()> on_end = {};
-  /// All that was written has been handed to the system, after some had to wait. Not after
-  /// finish().
+  /// All that was written has been handed to the system, after some had to wait; also, while
+  /// reading is paused, when writing has failed, so that reading can go on to the end. Not after
+  /// finish() otherwise.
   Callback<void()> on_drained = {};
   /// It is over, and the descriptor closed: without an error when both sides had finished or
   /// close() was called without one. Comes once and last, never from inside a call of a member

@@ -63,9 +63,8 @@ class Listener {
   };
 
   void accept_ready();
-  void on_accept_error(std::error_code error);
   void shed_one();
-  void rest();
+  void begin_rest(std::error_code error);
 
   TimerService& timers_;
   // Shared with the call in progress, which may destroy this object.

@@ -69,8 +69,8 @@ struct Counters {
 
 /// The loop. Belongs to the thread that makes it: from another, only post, stop, wake and a Poster
 /// may be used; all else throws std::logic_error, or ends the program with a message where it is
-/// noexcept. Use in a forked child throws, too; there only destroying is legal, and leaves the
-/// parent's loop alone. Destroying it inside one of its
+/// noexcept. Use in a forked child throws, too, or, for stop and wake, does nothing; there only
+/// destroying is legal, and leaves the parent's loop alone. Destroying it inside one of its
 /// callbacks ends the program with a message.
 class Reactor final : private HandleOwner {
  public:
@@ -123,6 +123,9 @@ class Reactor final : private HandleOwner {
   [[nodiscard]] Clock& clock() const noexcept;
   [[nodiscard]] const Budgets& budgets() const noexcept;
   [[nodiscard]] const Counters& counters() const noexcept;
+  /// For types that are built on a reactor: throws std::logic_error that names `call` when used by
+  /// another thread or in a forked child.
+  void check(const char* call) const;
 
   /// Embedding in a foreign loop: watch native_handle() there for readability; before every sleep
   /// call prepare() and sleep no longer than it says (nullopt: as long as you like); then call
@@ -132,7 +135,8 @@ class Reactor final : private HandleOwner {
   [[nodiscard]] std::optional<Duration> prepare();
   std::size_t dispatch();
 
-  /// Functions to run in every turn, phases 1 and 3.
+  /// Functions to run in every turn, phases 1 and 3, in the order of registration. When one throws
+  /// those behind it are skipped in that turn.
   [[nodiscard]] Handle before_wait(Callback<void()> hook, Name name = {});
   [[nodiscard]] Handle after_wait(Callback<void()> hook, Name name = {});
 
@@ -151,6 +155,7 @@ class Reactor final : private HandleOwner {
   [[nodiscard]] Interest interest_of(HandlerId id) const noexcept;
   [[nodiscard]] int fd_of(HandlerId id) const noexcept;
 
+  std::size_t run_due();
   void turn(std::optional<Duration> max_wait);
   void do_turn(std::optional<Duration> max_wait);
   void complete_turn(std::optional<Duration> max_wait);

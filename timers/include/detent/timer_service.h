@@ -13,7 +13,6 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -197,9 +196,9 @@ class [[nodiscard]] BasicTimer : public Handle {
   void rearm_at(Time deadline) {
     if (auto* s = service("Timer::rearm_at")) s->rearm(id(), deadline);
   }
-  /// Changes the period, or makes a one-shot periodic. The next tick comes one new period after
-  /// the last one, or after the start of the grid; one that is not armed is armed a period from
-  /// now. std::invalid_argument when not positive.
+  /// Changes the period: the next tick comes one new period after the last one, or after the start
+  /// of the grid. A one-shot becomes periodic and keeps its deadline, if it is armed. One that is
+  /// not armed is armed a period from now. std::invalid_argument when not positive.
   void set_period(Duration period) {
     if (auto* s = service("Timer::set_period")) s->set_period(id(), period);
   }
