@@ -9,13 +9,13 @@
 //  - After EPOLLONESHOT fired, the registration is there with an empty mask and reports nothing.
 #include <sys/epoll.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
 #include <utility>
 #include <vector>
 
+#include "descriptor_book.h"
 #include "detent/unique_fd.h"
 #include "pollers.h"
 #include "sys.h"
@@ -63,24 +63,15 @@ class EpollPoller final : public Poller {
   [[nodiscard]] int native_handle() const override;
 
  private:
-  // The book on one descriptor number. Wanted and installed are compared before each wait, so that
-  // an interest that is switched on and off within a turn costs no system call.
-  struct Entry {
-    HandlerId id = {};
-    std::uint32_t wanted = 0;
+  // Wanted and installed are compared before each wait, so that an interest that is switched on and
+  // off within a turn costs no system call.
+  struct Entry : BookEntry {
+    std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
-    std::uint32_t serial = 0;  // 0: not registered
-    bool changed = false;      // listed in changed_
   };
 
   static UniqueFd make_epoll() {
     return UniqueFd(sys::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
-  }
-
-  Entry& entry_of(int fd, const char* call) {
-    const auto index = static_cast<std::size_t>(fd);
-    if (fd < 0 || index >= book_.size() || book_[index].serial == 0) sys::fail(call, ENOENT);
-    return book_[index];
   }
 
   // The serial number tells a registration from a later one of the same descriptor number.
@@ -91,7 +82,6 @@ class EpollPoller final : public Poller {
     return ::epoll_ctl(epoll_.fd(), operation, fd, &event);
   }
 
-  void note_change(int fd, Entry& entry);
   void apply_changes(std::vector<Event>& events);
   bool apply(int fd, Entry& entry) const noexcept;
   int wait_in_kernel(int most, std::optional<Duration> max_wait);
@@ -105,61 +95,41 @@ class EpollPoller final : public Poller {
   }
 
   UniqueFd epoll_ = make_epoll();
-  mutable UniqueFd outer_;   // what native_handle() gave out: an epoll that watches epoll_
-  std::vector<Entry> book_;  // by descriptor number
-  std::vector<int> changed_;
+  mutable UniqueFd outer_;  // what native_handle() gave out: an epoll that watches epoll_
+  DescriptorBook<Entry> book_;
   std::vector<epoll_event> native_;
-  std::uint32_t last_serial_ = 0;
   bool has_pwait2_ = true;
   bool haunted_ = false;  // the kernel reports what cannot be removed by number
 };
 
 void EpollPoller::add(int fd, Interest interest, HandlerId id) {
-  if (fd < 0) sys::fail("Poller::add", EBADF);
-  const auto index = static_cast<std::size_t>(fd);
-  if (index < book_.size() && book_[index].serial != 0) sys::fail("Poller::add", EEXIST);
-
-  if (++last_serial_ == 0) ++last_serial_;
-  Entry entry = {.id = id, .wanted = to_mask(interest), .serial = last_serial_};
-  // At once, so that the errors reach the caller; an empty interest too, for the same answers.
-  // EEXIST: the file came back under a number that was removed only after it had been closed.
-  const bool added = control(EPOLL_CTL_ADD, fd, entry) == 0 ||
-                     (errno == EEXIST && control(EPOLL_CTL_MOD, fd, entry) == 0);
-  if (!added) sys::fail("epoll_ctl");
-  try {
-    if (index >= book_.size()) book_.resize(std::max(index + 1, book_.size() * 2));
-  } catch (...) {
-    control(EPOLL_CTL_DEL, fd, entry);
-    throw;
-  }
-  entry.installed = entry.wanted;
-  if (entry.wanted == kNotInKernel) sys::check(control(EPOLL_CTL_DEL, fd, entry), "epoll_ctl");
-
-  entry.changed = book_[index].changed;  // its number may still be listed
-  book_[index] = entry;
+  book_.add(fd, id, [&](Entry& entry) {
+    entry.wanted = to_mask(interest);
+    // At once, so that the errors reach the caller; an empty interest too, for the same answers.
+    // EEXIST: the file came back under a number that was removed only after it had been closed.
+    const bool added = control(EPOLL_CTL_ADD, fd, entry) == 0 ||
+                       (errno == EEXIST && control(EPOLL_CTL_MOD, fd, entry) == 0);
+    if (!added) sys::fail("epoll_ctl");
+    entry.installed = entry.wanted;
+    if (entry.wanted == kNotInKernel) sys::check(control(EPOLL_CTL_DEL, fd, entry), "epoll_ctl");
+  });
 }
 
 void EpollPoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = entry_of(fd, "Poller::modify");
+  Entry& entry = book_.at(fd, "Poller::modify");
   entry.id = id;
   entry.wanted = to_mask(interest);
   // An edge is reported again when the same mask is installed anew (epoll_ctl(2), EPOLL_CTL_MOD).
   const bool rearms = interest.trigger == Trigger::edge;
-  if (entry.wanted != entry.installed || rearms) note_change(fd, entry);
+  if (entry.wanted != entry.installed || rearms) book_.note_change(fd, entry);
   if (rearms && entry.installed != kNotInKernel) entry.installed = kFired;
 }
 
 void EpollPoller::remove(int fd) {
-  Entry& entry = entry_of(fd, "Poller::remove");
+  Entry& entry = book_.at(fd, "Poller::remove");
   // Fails when the number was closed; then the kernel has forgotten it, or wait() will notice.
   if (entry.installed != kNotInKernel) control(EPOLL_CTL_DEL, fd, entry);
-  entry = {.changed = entry.changed};
-}
-
-void EpollPoller::note_change(int fd, Entry& entry) {
-  if (entry.changed) return;
-  changed_.push_back(fd);
-  entry.changed = true;
+  book_.remove(entry);
 }
 
 // Installs what is wanted. False when the number no longer means the file that was registered.
@@ -174,20 +144,17 @@ bool EpollPoller::apply(int fd, Entry& entry) const noexcept {
 }
 
 void EpollPoller::apply_changes(std::vector<Event>& events) {
-  while (!changed_.empty() && events.size() < events.capacity()) {
-    const int fd = changed_.back();
-    changed_.pop_back();
-    Entry& entry = book_[static_cast<std::size_t>(fd)];
-    entry.changed = false;
-    if (entry.serial == 0 || apply(fd, entry)) continue;
-    events.push_back({.id = entry.id, .ready = {.invalid = true}});
-    entry = {};
+  while (book_.has_changes() && events.size() < events.capacity()) {
+    const int fd = book_.take_change();
+    Entry* entry = book_.find(fd);
+    if (entry == nullptr || apply(fd, *entry)) continue;
+    events.push_back({.id = entry->id, .ready = {.invalid = true}});
+    book_.remove(*entry);
   }
 }
 
 void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  if (events.capacity() == 0) events.reserve(64);
-  events.clear();
+  begin_batch(events);
   if (haunted_) rebuild();
   apply_changes(events);
   const auto room = events.capacity() - events.size();
@@ -200,34 +167,26 @@ void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_w
 }
 
 void EpollPoller::translate(const epoll_event& native, std::vector<Event>& events) {
-  const auto fd = static_cast<std::uint32_t>(native.data.u64);
-  Entry& entry = book_[fd];
-  if (entry.serial != native.data.u64 >> 32U) {
+  Entry* entry = book_.find(static_cast<int>(native.data.u64 & UINT32_MAX));
+  if (entry == nullptr || entry->serial != native.data.u64 >> 32U) {
     haunted_ = true;
     events.push_back({});
     return;
   }
-  if ((entry.installed & EPOLLONESHOT) != 0) entry.installed = kFired;
-  events.push_back({.id = entry.id, .ready = to_ready(native.events)});
+  if ((entry->installed & EPOLLONESHOT) != 0) entry->installed = kFired;
+  events.push_back({.id = entry->id, .ready = to_ready(native.events)});
 }
 
 int EpollPoller::wait_in_kernel(int most, std::optional<Duration> max_wait) {
-  const WaitTime time(max_wait);
-  for (std::optional<Duration> left = max_wait;; left = time.left()) {
-    int count = -1;
+  return wait_in_full("epoll_wait", max_wait, [this, most](std::optional<Duration> left) {
     if (left > Duration::zero() && has_pwait2_) {
       const timespec exact = to_timespec(*left);
-      count = ::epoll_pwait2(epoll_.fd(), native_.data(), most, &exact, nullptr);
-    } else {
-      count = ::epoll_wait(epoll_.fd(), native_.data(), most, to_milliseconds(left));
-    }
-    if (count > 0 || (count == 0 && time.left() == Duration::zero())) return count;
-    if (count == -1 && errno == ENOSYS) {
+      const int count = ::epoll_pwait2(epoll_.fd(), native_.data(), most, &exact, nullptr);
+      if (count != -1 || errno != ENOSYS) return count;
       has_pwait2_ = false;  // Linux before 5.11
-    } else if (count == -1 && errno != EINTR) {
-      sys::fail("epoll_wait");
     }
-  }
+    return ::epoll_wait(epoll_.fd(), native_.data(), most, to_milliseconds(left));
+  });
 }
 
 // Whoever watches the handle must not notice a rebuild, so it cannot be epoll_ itself.
@@ -252,14 +211,12 @@ void EpollPoller::rebuild() {
   }
   epoll_ = std::move(fresh);
   haunted_ = false;
-  for (std::size_t i = 0; i < book_.size(); ++i) {
-    Entry& entry = book_[i];
-    if (entry.serial == 0 || entry.installed == kNotInKernel) continue;
+  book_.for_each([this](int fd, Entry& entry) {
+    if (entry.installed == kNotInKernel) return;
     const bool fired = entry.installed == kFired;
     entry.installed = kNotInKernel;
-    if (fired) continue;  // silent until modified, which adds it again
-    note_change(static_cast<int>(i), entry);
-  }
+    if (!fired) book_.note_change(fd, entry);  // else silent until modified, which adds it again
+  });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "sys.h"
+#include "wait_time.h"
 
 namespace detent::sys {
 namespace {
@@ -25,6 +26,13 @@ bool is_stream(int fd) noexcept {
 }
 
 }  // namespace
+
+const short kPollReadClosed = POLLRDHUP;
+
+int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait) {
+  const timespec exact = to_timespec(max_wait.value_or(Duration::zero()));
+  return ::ppoll(descriptors, count, max_wait ? &exact : nullptr, nullptr);
+}
 
 std::optional<StreamState> stream_state(int fd) noexcept {
   const KeepErrno keep;

@@ -1,49 +1,62 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "pollers.h"
 
-#include <array>
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 
+#include "sys.h"
+
 namespace detent {
 namespace {
-
-struct Row {
-  std::string_view name;
-  std::unique_ptr<Poller> (*make)();
-};
-
-// The default first.
-constexpr std::array kPollers = {
-    Row{"epoll", &make_epoll_poller},
-};
 
 std::string_view wanted_name(std::string_view name) {
   if (!name.empty()) return name;
   const char* from_environment = std::getenv("DETENT_POLLER");
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
-  return kPollers.front().name;
+  return platform_pollers().front().name;
+}
+
+[[noreturn]] void fail_for(std::string_view name, const std::string& why) {
+  std::string message = "make_poller: \"" + std::string(name) + "\" " + why + "; there is";
+  for (const std::string_view there : poller_names()) message.append(" ").append(there);
+  throw std::invalid_argument(message);
 }
 
 }  // namespace
 
 std::vector<std::string_view> poller_names() {
   std::vector<std::string_view> names;
-  names.reserve(kPollers.size());
-  for (const Row& row : kPollers) names.push_back(row.name);
+  for (const PollerRow& row : platform_pollers()) {
+    if (row.absence().empty()) names.push_back(row.name);
+  }
   return names;
 }
 
 std::unique_ptr<Poller> make_poller(std::string_view name) {
   const std::string_view wanted = wanted_name(name);
-  for (const Row& row : kPollers) {
-    if (row.name == wanted) return row.make();
+  for (const PollerRow& row : platform_pollers()) {
+    if (row.name != wanted) continue;
+    const std::string absence = row.absence();
+    if (!absence.empty()) fail_for(wanted, "is not there: " + absence);
+    return row.make();
   }
-  std::string message =
-      "make_poller: no poller is called \"" + std::string(wanted) + "\"; there is";
-  for (const Row& row : kPollers) message.append(" ").append(row.name);
-  throw std::invalid_argument(message);
+  fail_for(wanted, "is no poller's name");
+}
+
+void check_waitable(int fd) {
+  struct stat status = {};
+  sys::check(::fstat(fd, &status), "Poller::add");
+  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) sys::fail("Poller::add", EPERM);
+}
+
+void check_supported(Interest interest, const Capabilities& capabilities) {
+  const bool supported = (interest.trigger != Trigger::edge || capabilities.edge) &&
+                         (!interest.priority || capabilities.priority);
+  if (!supported) sys::fail("Interest", ENOTSUP);
 }
 
 }  // namespace detent

@@ -1,14 +1,45 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. The factories of the pollers; each platform has some of them.
+/// Private. What the pollers have in common, and how the platform lists those that it has.
 #pragma once
 
 #include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "detent/poller.h"
 
 namespace detent {
 
+// The factories; each platform has some of them.
 [[nodiscard]] std::unique_ptr<Poller> make_epoll_poller();
+[[nodiscard]] std::unique_ptr<Poller> make_io_uring_poller();
+[[nodiscard]] std::unique_ptr<Poller> make_kqueue_poller();
+[[nodiscard]] std::unique_ptr<Poller> make_poll_poller();
+[[nodiscard]] std::unique_ptr<Poller> make_select_poller();
+
+struct PollerRow {
+  std::string_view name;
+  std::unique_ptr<Poller> (*make)();
+  /// Why the kernel does not offer it; empty when it does. Has no side effect.
+  std::string (*absence)() = [] { return std::string(); };
+};
+
+/// All the pollers that detent knows, the platform's default first.
+[[nodiscard]] std::span<const PollerRow> platform_pollers() noexcept;
+
+/// What each Poller::wait begins with.
+inline void begin_batch(std::vector<Event>& events) {
+  if (events.capacity() == 0) events.reserve(64);
+  events.clear();
+}
+
+/// For pollers whose kernel would take everything: throws bad_file_descriptor, or
+/// operation_not_permitted for a regular file or a directory.
+void check_waitable(int fd);
+/// For pollers that lack them: throws not_supported for what `capabilities` does not list.
+void check_supported(Interest interest, const Capabilities& capabilities);
 
 }  // namespace detent

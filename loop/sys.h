@@ -3,9 +3,14 @@
 /// Private. What every system call of ours needs, and what platforms spell differently.
 #pragma once
 
+#include <poll.h>
+
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+
+#include "detent/clock.h"
 
 namespace detent::sys {
 
@@ -24,6 +29,11 @@ inline void check_code(int code, const char* call) {
   if (code != 0) [[unlikely]]
     fail(call, code);
 }
+
+/// poll(2), for ever without `max_wait`; may come back early. As exact as the system can.
+[[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
+/// The bit for "the peer will send no more"; 0 where poll(2) has none.
+extern const short kPollReadClosed;
 
 /// How much lies in a stream's queues, and how much it has sent.
 struct StreamState {

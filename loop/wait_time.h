@@ -3,10 +3,12 @@
 /// Private. The length of a wait: as the kernel's calls want it, and what is left of it.
 #pragma once
 
+#include <cerrno>
 #include <ctime>
 #include <optional>
 
 #include "detent/clock.h"
+#include "sys.h"
 
 namespace detent {
 
@@ -29,5 +31,18 @@ class WaitTime {
   std::optional<TimePoint> end_;
   bool endless_;
 };
+
+/// Calls wait(left), which returns how much it found or -1, until it found something or the time is
+/// over: signals, and kernels that come back early, do not end it. Returns how much, or throws for
+/// any error but EINTR, naming `call`.
+template <class Wait>
+int wait_in_full(const char* call, std::optional<Duration> max_wait, Wait wait) {
+  const WaitTime time(max_wait);
+  for (std::optional<Duration> left = max_wait;; left = time.left()) {
+    const int count = wait(left);
+    if (count > 0 || (count == 0 && time.left() == Duration::zero())) return count;
+    if (count == -1 && errno != EINTR) sys::fail(call);
+  }
+}
 
 }  // namespace detent

@@ -12,6 +12,7 @@
 /// it was given, and has no idea of time beyond the one wait.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -65,10 +66,12 @@ struct Event {
 /// What a poller can tell apart and offer, so that nobody has to try and catch.
 struct Capabilities {
   bool edge = false;           ///< Trigger::edge; without it, `not_supported` at registration.
-  bool priority = false;       ///< Interest::priority and Ready::priority.
+  bool priority = false;       ///< Interest::priority; without it, `not_supported` as well.
   bool read_closed = false;    ///< Ready::read_closed.
   bool hangup = false;         ///< Ready::hangup and Ready::error as such, not as readable.
   bool native_handle = false;  ///< One descriptor that stands for all: native_handle().
+  /// Numbers from here on are invalid_argument at registration: select(2), FD_SETSIZE.
+  int descriptor_limit = INT_MAX;
 };
 
 /// The contract of all pollers. One thread at a time. A descriptor number can be registered once.
@@ -88,8 +91,8 @@ class Poller {
   Poller& operator=(const Poller&) = delete;
   virtual ~Poller() = default;
 
-  /// Registers `fd`; its events will carry `id`. Also not_supported: a trigger that
-  /// capabilities() does not list.
+  /// Registers `fd`; its events will carry `id`. Also not_supported: an interest that
+  /// capabilities() does not list. invalid_argument: the poller's own native handle.
   virtual void add(int fd, Interest interest, HandlerId id) = 0;
 
   /// Replaces interest and id, and arms a one-shot or an edge anew. May be cheap: a poller can

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// Private. What a poller knows of each descriptor number; it gives the errors that all pollers
+/// have in common, whatever the kernel would say.
+#pragma once
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "detent/handler_id.h"
+#include "sys.h"
+
+namespace detent {
+
+/// What each entry has. A poller derives its own from this.
+struct BookEntry {
+  HandlerId id = {};
+  std::uint32_t serial = 0;  ///< Tells a registration from later ones of its number; 0: none.
+  bool changed = false;      ///< Listed as changed.
+};
+
+/// The registrations by descriptor number, and a list of those that have changed since the last
+/// wait. As long as the highest number needs; it does not shrink.
+template <class Entry>
+class DescriptorBook {
+ public:
+  /// Registers a number. `admit(entry)` asks the kernel, and throws if it will not have it: then
+  /// nothing has happened. Throws file_exists for a registered number, and bad_file_descriptor for
+  /// one that cannot be open.
+  template <class Admit>
+  void add(int fd, HandlerId id, Admit admit) {
+    if (fd < 0) sys::fail("Poller::add", EBADF);
+    if (find(fd) != nullptr) sys::fail("Poller::add", EEXIST);
+    const auto index = static_cast<std::size_t>(fd);
+    if (index >= entries_.size()) {
+      // A wild number must not make the book grow. Rarely asked, since the book grows by doubling.
+      sys::check(::fcntl(fd, F_GETFD), "Poller::add");
+      entries_.resize(std::max(index + 1, entries_.size() * 2));
+    }
+    if (++last_serial_ == 0) ++last_serial_;
+    Entry& entry = entries_[index];
+    entry.id = id;
+    entry.serial = last_serial_;
+    try {
+      admit(entry);
+    } catch (...) {
+      remove(entry);
+      throw;
+    }
+  }
+
+  /// Null when the number is not registered.
+  [[nodiscard]] const Entry* find(int fd) const noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    const bool known = fd >= 0 && index < entries_.size() && entries_[index].serial != 0;
+    return known ? &entries_[index] : nullptr;
+  }
+  [[nodiscard]] Entry* find(int fd) noexcept {
+    return const_cast<Entry*>(static_cast<const DescriptorBook*>(this)->find(fd));
+  }
+
+  /// Throws no_such_file_or_directory, naming `call`, when the number is not registered.
+  Entry& at(int fd, const char* call) {
+    Entry* entry = find(fd);
+    if (entry == nullptr) sys::fail(call, ENOENT);
+    return *entry;
+  }
+
+  void remove(Entry& entry) noexcept {
+    const bool changed = entry.changed;  // its number stays listed
+    entry = {};
+    entry.changed = changed;
+  }
+
+  /// Calls visit(fd, entry) for each registration.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].serial != 0) visit(static_cast<int>(i), entries_[i]);
+    }
+  }
+
+  void note_change(int fd, Entry& entry) {
+    if (entry.changed) return;
+    changed_.push_back(fd);
+    entry.changed = true;
+  }
+  [[nodiscard]] bool has_changes() const noexcept { return !changed_.empty(); }
+  /// Takes a number off the list; it may have been removed meanwhile, and be registered anew.
+  int take_change() noexcept {
+    const int fd = changed_.back();
+    changed_.pop_back();
+    entries_[static_cast<std::size_t>(fd)].changed = false;
+    return fd;
+  }
+
+ private:
+  std::vector<Entry> entries_;
+  std::vector<int> changed_;
+  std::uint32_t last_serial_ = 0;
+};
+
+}  // namespace detent

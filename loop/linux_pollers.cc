@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <array>
+
+#include "pollers.h"
+
+namespace detent {
+
+// epoll before io_uring: a program that gives up privileges after it made its ring still has them
+// in the ring.
+std::span<const PollerRow> platform_pollers() noexcept {
+  static constexpr std::array kRows = {
+      PollerRow{"epoll", &make_epoll_poller},
+      PollerRow{"poll", &make_poll_poller},
+      PollerRow{"select", &make_select_poller},
+      PollerRow{"kqueue", nullptr, [] { return std::string("it is a call of BSD and macOS"); }},
+  };
+  return kRows;
+}
+
+}  // namespace detent

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSL-1.0
+// poll(2). The kernel keeps nothing between two calls: the array below is all there is. An entry
+// that must be silent has its number's complement, which is negative, so that poll skips it: a
+// mask of 0 would still report POLLHUP and POLLERR.
+#include <poll.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "descriptor_book.h"
+#include "pollers.h"
+#include "sys.h"
+#include "wait_time.h"
+
+namespace detent {
+namespace {
+
+short to_mask(Interest interest) {
+  short mask = 0;
+  // Asked of a writer alone, it would come at every wait while the peer still reads.
+  if (interest.readable) mask |= POLLIN | sys::kPollReadClosed;
+  if (interest.writable) mask |= POLLOUT;
+  if (interest.priority) mask |= POLLPRI;
+  return mask;
+}
+
+Ready to_ready(short mask) {
+  return {.readable = (mask & (POLLIN | POLLHUP)) != 0,
+          .writable = (mask & POLLOUT) != 0,
+          .priority = (mask & POLLPRI) != 0,
+          .read_closed = (mask & sys::kPollReadClosed) != 0,
+          .hangup = (mask & POLLHUP) != 0,
+          .error = (mask & POLLERR) != 0,
+          .invalid = (mask & POLLNVAL) != 0};
+}
+
+class PollPoller final : public Poller {
+ public:
+  void add(int fd, Interest interest, HandlerId id) override;
+  void modify(int fd, Interest interest, HandlerId id) override;
+  void remove(int fd) override;
+  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+
+  [[nodiscard]] Capabilities capabilities() const noexcept override {
+    return {.priority = true, .read_closed = sys::kPollReadClosed != 0, .hangup = true};
+  }
+  [[nodiscard]] std::string_view name() const noexcept override { return "poll"; }
+  [[nodiscard]] int native_handle() const override {
+    sys::fail("Poller::native_handle", ENOTSUP);
+  }
+
+ private:
+  struct Entry : BookEntry {
+    std::size_t place = 0;  // in polled_
+    bool one_shot = false;
+  };
+
+  static int number_of(const pollfd& polled) { return polled.fd < 0 ? ~polled.fd : polled.fd; }
+
+  void report(pollfd& polled, std::vector<Event>& events);
+  void forget(int fd) noexcept;
+
+  DescriptorBook<Entry> book_;
+  std::vector<pollfd> polled_;
+  std::vector<int> closed_;  // found by the current wait
+  std::size_t next_ = 0;     // where to look first: behind the end of the last batch
+};
+
+void PollPoller::add(int fd, Interest interest, HandlerId id) {
+  check_supported(interest, capabilities());
+  book_.add(fd, id, [&](Entry& entry) {
+    check_waitable(fd);
+    entry.place = polled_.size();
+    polled_.push_back({});
+  });
+  modify(fd, interest, id);
+}
+
+void PollPoller::modify(int fd, Interest interest, HandlerId id) {
+  Entry& entry = book_.at(fd, "Poller::modify");
+  check_supported(interest, capabilities());
+  entry.id = id;
+  entry.one_shot = interest.trigger == Trigger::one_shot;
+  polled_[entry.place] = {
+      .fd = interest.empty() ? ~fd : fd, .events = to_mask(interest), .revents = 0};
+}
+
+void PollPoller::remove(int fd) {
+  book_.at(fd, "Poller::remove");
+  forget(fd);
+}
+
+void PollPoller::forget(int fd) noexcept {
+  Entry& entry = *book_.find(fd);
+  const pollfd last = polled_.back();
+  polled_[entry.place] = last;
+  book_.find(number_of(last))->place = entry.place;
+  polled_.pop_back();
+  book_.remove(entry);
+}
+
+void PollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  begin_batch(events);
+  int count = wait_in_full("poll", max_wait, [this](std::optional<Duration> left) {
+    return sys::poll(polled_.data(), polled_.size(), left);
+  });
+  for (; count > 0 && events.size() < events.capacity(); ++next_) {
+    if (next_ >= polled_.size()) next_ = 0;
+    if (polled_[next_].revents == 0) continue;
+    report(polled_[next_], events);
+    --count;
+  }
+  for (const int fd : closed_) forget(fd);
+  closed_.clear();
+}
+
+void PollPoller::report(pollfd& polled, std::vector<Event>& events) {
+  const Entry& entry = *book_.find(polled.fd);
+  events.push_back({.id = entry.id, .ready = to_ready(polled.revents)});
+  if (events.back().ready.invalid) closed_.push_back(polled.fd);
+  if (entry.one_shot) polled.fd = ~polled.fd;  // silent until modified
+}
+
+}  // namespace
+
+std::unique_ptr<Poller> make_poll_poller() { return std::make_unique<PollPoller>(); }
+
+}  // namespace detent

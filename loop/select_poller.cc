@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSL-1.0
+// select(2). The kernel keeps nothing between two calls, overwrites the sets that it is given, and
+// looks at every number up to the highest. What the code below minds:
+//  - Numbers from FD_SETSIZE on do not fit the sets: they are refused.
+//  - A closed number fails the whole call with EBADF; fcntl(2) tells which one it is.
+//  - A closed number beyond the process's table of descriptors is not noticed: Linux returns 0 and
+//    leaves its bit as it was. So the sets say nothing after 0.
+//  - Hang-up shows as readable, an error as readable and writable.
+#include <fcntl.h>
+#include <sys/select.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "descriptor_book.h"
+#include "pollers.h"
+#include "sys.h"
+#include "wait_time.h"
+
+namespace detent {
+namespace {
+
+// Some systems refuse longer ones (macOS, select(2)); the wait goes on after it.
+constexpr Duration kLongestWait = std::chrono::hours(24);
+
+struct Sets {
+  fd_set readable;
+  fd_set writable;
+  fd_set exceptional;
+};
+
+void put(fd_set& set, int fd, bool in) {
+  if (in) {
+    FD_SET(fd, &set);
+  } else {
+    FD_CLR(fd, &set);
+  }
+}
+
+class SelectPoller final : public Poller {
+ public:
+  SelectPoller() {
+    for (fd_set* set : {&wanted_.readable, &wanted_.writable, &wanted_.exceptional}) FD_ZERO(set);
+  }
+  void add(int fd, Interest interest, HandlerId id) override;
+  void modify(int fd, Interest interest, HandlerId id) override;
+  void remove(int fd) override;
+  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+
+  [[nodiscard]] Capabilities capabilities() const noexcept override {
+    return {.priority = true, .descriptor_limit = FD_SETSIZE};
+  }
+  [[nodiscard]] std::string_view name() const noexcept override { return "select"; }
+  [[nodiscard]] int native_handle() const override {
+    sys::fail("Poller::native_handle", ENOTSUP);
+  }
+
+ private:
+  struct Entry : BookEntry {
+    bool one_shot = false;
+  };
+
+  void want(int fd, Interest interest);
+  int wait_in_kernel(Sets& found, std::optional<Duration> max_wait);
+  void report_closed(std::vector<Event>& events);
+  void report(int fd, Ready ready, std::vector<Event>& events);
+
+  DescriptorBook<Entry> book_;
+  Sets wanted_;
+  int end_ = 0;   // behind the highest number that was ever added
+  int next_ = 0;  // where to look first: behind the end of the last batch
+};
+
+void SelectPoller::add(int fd, Interest interest, HandlerId id) {
+  check_supported(interest, capabilities());
+  book_.add(fd, id, [fd](Entry&) {
+    check_waitable(fd);
+    if (fd >= FD_SETSIZE) sys::fail("Poller::add", EINVAL);
+  });
+  end_ = std::max(end_, fd + 1);
+  modify(fd, interest, id);
+}
+
+void SelectPoller::modify(int fd, Interest interest, HandlerId id) {
+  Entry& entry = book_.at(fd, "Poller::modify");
+  check_supported(interest, capabilities());
+  entry.id = id;
+  entry.one_shot = interest.trigger == Trigger::one_shot;
+  want(fd, interest);
+}
+
+void SelectPoller::remove(int fd) {
+  book_.remove(book_.at(fd, "Poller::remove"));
+  want(fd, {});
+}
+
+void SelectPoller::want(int fd, Interest interest) {
+  put(wanted_.readable, fd, interest.readable);
+  put(wanted_.writable, fd, interest.writable);
+  put(wanted_.exceptional, fd, interest.priority);
+}
+
+void SelectPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  begin_batch(events);
+  Sets found;
+  int bits = -1;
+  while ((bits = wait_in_kernel(found, max_wait)) == -1) {
+    report_closed(events);
+    if (events.size() == events.capacity()) return;
+    if (!events.empty()) max_wait = Duration::zero();
+  }
+  for (; bits > 0 && events.size() < events.capacity(); ++next_) {
+    if (next_ >= end_) next_ = 0;
+    const Ready ready = {.readable = FD_ISSET(next_, &found.readable) != 0,
+                         .writable = FD_ISSET(next_, &found.writable) != 0,
+                         .priority = FD_ISSET(next_, &found.exceptional) != 0};
+    if (ready == Ready{}) continue;
+    bits -= ready.readable + ready.writable + ready.priority;
+    report(next_, ready, events);
+  }
+}
+
+void SelectPoller::report(int fd, Ready ready, std::vector<Event>& events) {
+  const Entry& entry = *book_.find(fd);
+  events.push_back({.id = entry.id, .ready = ready});
+  if (entry.one_shot) want(fd, {});  // until modified
+}
+
+// The number of bits found, or -1 when one of the numbers is closed.
+int SelectPoller::wait_in_kernel(Sets& found, std::optional<Duration> max_wait) {
+  bool closed = false;
+  const int bits = wait_in_full("select", max_wait, [&](std::optional<Duration> left) {
+    found = wanted_;
+    const timespec exact = to_timespec(std::min(left.value_or(kLongestWait), kLongestWait));
+    const int result = ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact,
+                                 nullptr);
+    closed = result == -1 && errno == EBADF;
+    return closed ? 1 : result;
+  });
+  return closed ? -1 : bits;
+}
+
+void SelectPoller::report_closed(std::vector<Event>& events) {
+  book_.for_each([&](int fd, Entry& entry) {
+    if (events.size() == events.capacity()) return;
+    if (::fcntl(fd, F_GETFD) != -1) return;
+    events.push_back({.id = entry.id, .ready = {.invalid = true}});
+    book_.remove(entry);
+    want(fd, {});
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Poller> make_select_poller() { return std::make_unique<SelectPoller>(); }
+
+}  // namespace detent
