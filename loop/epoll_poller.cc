@@ -56,8 +56,12 @@ class EpollPoller final : public Poller {
   void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
-    return {
-        .edge = true, .priority = true, .read_closed = true, .hangup = true, .native_handle = true};
+    return {.edge = true,
+            .priority = true,
+            .read_closed = true,
+            .hangup = true,
+            .native_handle = true,
+            .file_identity = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
   [[nodiscard]] int native_handle() const override;

@@ -166,6 +166,9 @@ void Connection::serve(Ready ready, const Lifespan::Guard& alive) {
 }
 
 void Connection::read_some(const Lifespan::Guard& alive) {
+  const std::uint64_t turn = timers_.reactor().counters().turns;
+  // The descriptor and come_back() may both lead here in one turn.
+  if (spent_in_turn_ == turn) return come_back();
   const auto handlers = handlers_;
   const ReceiveBuffer receive_buffer;
   const std::span<std::byte> buffer = receive_buffer.bytes();
@@ -183,6 +186,7 @@ void Connection::read_some(const Lifespan::Guard& alive) {
     // After a short read there is nothing left, so another would be in vain.
     if (!alive || !may_hold_more_ || !is_open() || !wants_to_read()) return;
   }
+  spent_in_turn_ = turn;
   come_back();
 }
 

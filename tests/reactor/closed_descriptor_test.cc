@@ -178,6 +178,10 @@ TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReaches
   ASSERT_EQ(reused.fd(), number);
   next.send();
   turn();
+  if (!capabilities_.file_identity) {
+    EXPECT_EQ(told, (std::vector<Ready>{{.readable = true}})) << "the next file, for all it knows";
+    return;
+  }
   for (const Ready& ready : told) EXPECT_TRUE(ready.invalid) << "no ghost of the new file";
   if (watch.active()) watch.set_interest({.readable = true, .writable = true});
   turn();

@@ -58,7 +58,7 @@ class NoFreeDescriptor {
     std::ignore = std::error_code(EMFILE, std::system_category()).message();  // shows it this one
     ::getrlimit(RLIMIT_NOFILE, &before_);
     rlimit none = before_;
-    none.rlim_cur = 0;
+    none.rlim_cur = 3;  // the standard streams: poll(2) refuses to look at more than the limit
     ::setrlimit(RLIMIT_NOFILE, &none);
   }
   NoFreeDescriptor(const NoFreeDescriptor&) = delete;

@@ -70,6 +70,9 @@ struct Capabilities {
   bool read_closed = false;    ///< Ready::read_closed.
   bool hangup = false;         ///< Ready::hangup and Ready::error as such, not as readable.
   bool native_handle = false;  ///< One descriptor that stands for all: native_handle().
+  /// A number that was closed and reused without `remove` is told from its former file. Without it,
+  /// what happens to the new file is reported under the old id.
+  bool file_identity = false;
   /// Numbers from here on are invalid_argument at registration: select(2), FD_SETSIZE.
   int descriptor_limit = INT_MAX;
 };

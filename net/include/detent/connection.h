@@ -107,7 +107,8 @@ class Connection {
   bool dispatching_ = false;
   bool reported_ = false;
   Watch watch_;
-  Timer later_;  // armed by come_back()
+  Timer later_;                      // armed by come_back()
+  std::uint64_t spent_in_turn_ = 0;  // the last turn in which the budget of reads ran out
   Lifespan lifespan_;
 };
 
