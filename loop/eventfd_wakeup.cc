@@ -11,6 +11,8 @@ namespace detent {
 
 Wakeup::Wakeup() : fd_(sys::check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {}
 
+Wakeup::~Wakeup() = default;
+
 // Both ignore EAGAIN: a counter that is full is readable, one that is empty is not (eventfd(2)).
 void Wakeup::signal() const noexcept {
   const sys::KeepErrno keep;

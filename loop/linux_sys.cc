@@ -27,6 +27,7 @@ bool is_stream(int fd) noexcept {
 
 }  // namespace
 
+const clockid_t kBootClock = CLOCK_BOOTTIME;
 const short kPollReadClosed = POLLRDHUP;
 
 int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait) {

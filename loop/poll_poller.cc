@@ -45,9 +45,7 @@ class PollPoller final : public Poller {
     return {.priority = true, .read_closed = sys::kPollReadClosed != 0, .hangup = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "poll"; }
-  [[nodiscard]] int native_handle() const override {
-    sys::fail("Poller::native_handle", ENOTSUP);
-  }
+  [[nodiscard]] int native_handle() const override { sys::fail("Poller::native_handle", ENOTSUP); }
 
  private:
   struct Entry : BookEntry {

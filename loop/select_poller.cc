@@ -21,9 +21,6 @@
 namespace detent {
 namespace {
 
-// Some systems refuse longer ones (macOS, select(2)); the wait goes on after it.
-constexpr Duration kLongestWait = std::chrono::hours(24);
-
 struct Sets {
   fd_set readable;
   fd_set writable;
@@ -52,9 +49,7 @@ class SelectPoller final : public Poller {
     return {.priority = true, .descriptor_limit = FD_SETSIZE};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "select"; }
-  [[nodiscard]] int native_handle() const override {
-    sys::fail("Poller::native_handle", ENOTSUP);
-  }
+  [[nodiscard]] int native_handle() const override { sys::fail("Poller::native_handle", ENOTSUP); }
 
  private:
   struct Entry : BookEntry {
@@ -133,8 +128,8 @@ int SelectPoller::wait_in_kernel(Sets& found, std::optional<Duration> max_wait) 
   const int bits = wait_in_full("select", max_wait, [&](std::optional<Duration> left) {
     found = wanted_;
     const timespec exact = to_timespec(std::min(left.value_or(kLongestWait), kLongestWait));
-    const int result = ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact,
-                                 nullptr);
+    const int result =
+        ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact, nullptr);
     closed = result == -1 && errno == EBADF;
     return closed ? 1 : result;
   });

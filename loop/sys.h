@@ -4,6 +4,7 @@
 #pragma once
 
 #include <poll.h>
+#include <time.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -32,6 +33,9 @@ inline void check_code(int code, const char* call) {
 
 /// poll(2), for ever without `max_wait`; may come back early. As exact as the system can.
 [[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
+/// The steady clock that goes on while the machine is suspended.
+extern const clockid_t kBootClock;
+
 /// The bit for "the peer will send no more"; 0 where poll(2) has none.
 extern const short kPollReadClosed;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <algorithm>
 
-#include "detent/clock.h"
+#include "alarm.h"
 #include "sys.h"
 #include "timerfd.h"
 #include "wait_time.h"
@@ -39,28 +39,8 @@ class TimerfdAlarm final : public Alarm {
   UniqueFd timer_;
 };
 
-class KernelClock final : public Clock {
- public:
-  [[nodiscard]] TimePoint now() const noexcept override { return std::chrono::steady_clock::now(); }
-  [[nodiscard]] BootTime boot_now() const noexcept override {
-    timespec t = {};
-    ::clock_gettime(CLOCK_BOOTTIME, &t);
-    return BootTime(sys::to_duration(t));
-  }
-  [[nodiscard]] WallTime wall_now() const noexcept override {
-    return std::chrono::system_clock::now();
-  }
-  [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override {
-    return std::make_unique<TimerfdAlarm>(id);
-  }
-};
-
 }  // namespace
 
-Clock& kernel_clock() {
-  // Never destroyed: a loop with static storage may still ask for the time.
-  static KernelClock& clock = *new KernelClock;
-  return clock;
-}
+std::unique_ptr<Alarm> make_kernel_alarm(ClockId id) { return std::make_unique<TimerfdAlarm>(id); }
 
 }  // namespace detent

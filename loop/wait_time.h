@@ -12,6 +12,9 @@
 
 namespace detent {
 
+/// The longest that some systems let select(2) and kevent(2) wait in one call is not much longer.
+constexpr Duration kLongestWait = std::chrono::hours(24);
+
 /// Negative durations become 0, since the kernel knows none.
 [[nodiscard]] timespec to_timespec(Duration d) noexcept;
 

@@ -3,6 +3,7 @@
 /// Private. A descriptor that another thread, or a signal handler, can make readable.
 #pragma once
 
+#include "detent/affinity.h"
 #include "detent/unique_fd.h"
 
 namespace detent {
@@ -11,6 +12,9 @@ namespace detent {
 class Wakeup {
  public:
   Wakeup();
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+  ~Wakeup();
 
   /// From any thread and any signal handler; keeps errno.
   void signal() const noexcept;
@@ -19,6 +23,7 @@ class Wakeup {
 
  private:
   UniqueFd fd_;
+  Affinity affinity_;
 };
 
 }  // namespace detent

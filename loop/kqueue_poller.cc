@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSL-1.0
+// kqueue(2). What the code below minds:
+//  - Reading and writing are two filters, so two registrations and two events for a descriptor;
+//    here they are put together.
+//  - EV_ADD of what is there changes little and tells nobody, and the systems differ in what: so a
+//    filter that has to change is taken out and put in again.
+//  - Closing a descriptor drops its filters in silence, even while a duplicate lives.
+//  - A change that fails takes a place among the events, and the call then does nothing else.
+//  - A wait that a signal ends has applied its changes.
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "descriptor_book.h"
+#include "kqueue.h"
+#include "pollers.h"
+#include "sys.h"
+#include "wait_time.h"
+
+namespace detent {
+namespace {
+
+using Change = struct kevent;
+
+// What a filter is installed with.
+using Flags = unsigned;
+constexpr Flags kAbsent = 0;
+constexpr Flags kFired = EV_DISABLE;  // there, and silent: kqueue(2), EV_DISPATCH
+
+Flags to_flags(Trigger trigger) {
+  constexpr Flags kPresent = EV_ADD | EV_ENABLE;
+  switch (trigger) {
+    case Trigger::edge:
+      return kPresent | EV_CLEAR;
+    case Trigger::one_shot:
+      return kPresent | EV_DISPATCH;
+    case Trigger::level:
+      break;
+  }
+  return kPresent;
+}
+
+// EV_EOF of the writing filter says that a write would fail, which trying tells as well.
+Ready to_ready(const Change& event) {
+  const bool reading = event.filter == EVFILT_READ;
+  const bool end = (event.flags & EV_EOF) != 0;
+  return {.readable = reading,
+          .writable = !reading,
+          .read_closed = reading && end,
+          .error = end && event.fflags != 0};
+}
+
+void merge(Ready& ready, const Ready& more) {
+  ready.readable |= more.readable;
+  ready.writable |= more.writable;
+  ready.read_closed |= more.read_closed;
+  ready.error |= more.error;
+  ready.invalid |= more.invalid;
+}
+
+class KqueuePoller final : public Poller {
+ public:
+  void add(int fd, Interest interest, HandlerId id) override;
+  void modify(int fd, Interest interest, HandlerId id) override;
+  void remove(int fd) override;
+  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+
+  [[nodiscard]] Capabilities capabilities() const noexcept override {
+    return {.edge = true, .read_closed = true, .native_handle = true, .file_identity = true};
+  }
+  [[nodiscard]] std::string_view name() const noexcept override { return "kqueue"; }
+  [[nodiscard]] int native_handle() const override { return kqueue_.fd(); }
+
+ private:
+  struct Entry : BookEntry {
+    Interest interest = {};
+    Flags reading = kAbsent;    // as installed
+    Flags writing = kAbsent;    // as installed
+    bool fired = false;         // as a one-shot: silent until modified
+    bool renewed = false;       // an edge that is to be reported anew
+    std::uint64_t told_in = 0;  // the last wait that reported it,
+    std::size_t place = 0;      // and where in its batch
+  };
+  // What the kernel does not report again, for a wait to tell.
+  struct Finding {
+    int fd;
+    std::uint32_t serial;
+    Ready ready;
+  };
+
+  // Null for a registration that has gone.
+  Entry* find(const Change& change) noexcept {
+    Entry* entry = book_.find(static_cast<int>(change.ident));
+    return entry != nullptr && entry->serial == sys::mark_of(change) ? entry : nullptr;
+  }
+  void note_changes(int fd, Entry& entry, Interest wanted);
+  void note_change(int fd, const Entry& entry, int filter, Flags& installed, bool wanted);
+  int apply_changes();
+  bool note_failure(const Change& failed);
+  void wait_in_kernel(std::vector<Event>& events, std::optional<Duration> max_wait);
+  void report(const Change& native, std::vector<Event>& events);
+  void report_findings(std::vector<Event>& events);
+  void tell(Entry& entry, Ready ready, std::vector<Event>& events);
+
+  sys::Kqueue kqueue_;
+  DescriptorBook<Entry> book_;
+  std::vector<Change> changes_;  // not yet applied
+  std::vector<Change> native_;
+  std::vector<Finding> findings_;
+  std::uint64_t waits_ = 0;
+};
+
+void KqueuePoller::add(int fd, Interest interest, HandlerId id) {
+  check_supported(interest, capabilities());
+  book_.add(fd, id, [&](Entry& entry) {
+    check_waitable(fd);
+    entry.interest = interest;
+    note_changes(fd, entry, interest);
+    const int error = apply_changes();  // at once, so that the caller hears it
+    if (error == 0) return;
+    note_changes(fd, entry, {});
+    apply_changes();
+    sys::fail("kevent", error);
+  });
+}
+
+void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
+  Entry& entry = book_.at(fd, "Poller::modify");
+  check_supported(interest, capabilities());
+  entry.id = id;
+  entry.interest = interest;
+  entry.fired = false;
+  entry.renewed = interest.trigger == Trigger::edge;
+  book_.note_change(fd, entry);
+}
+
+void KqueuePoller::remove(int fd) {
+  Entry& entry = book_.at(fd, "Poller::remove");
+  entry.fired = false;
+  note_changes(fd, entry, {});
+  apply_changes();  // fails when the number was closed; then the kernel has forgotten it
+  book_.remove(entry);
+}
+
+void KqueuePoller::note_changes(int fd, Entry& entry, Interest wanted) {
+  note_change(fd, entry, EVFILT_READ, entry.reading, wanted.readable);
+  note_change(fd, entry, EVFILT_WRITE, entry.writing, wanted.writable);
+  entry.renewed = false;
+}
+
+void KqueuePoller::note_change(int fd, const Entry& entry, int filter, Flags& installed,
+                               bool wanted) {
+  const Flags flags = wanted ? to_flags(entry.interest.trigger) : kAbsent;
+  const bool silent_by_itself = entry.fired && installed == kFired;
+  if (silent_by_itself || (installed == flags && !entry.renewed)) return;
+  const auto change = [&](Flags what) {
+    changes_.push_back(sys::make_change(fd, filter, what, 0, 0, entry.serial));
+  };
+  if (installed != kAbsent) change(EV_DELETE);
+  if (flags != kAbsent) change(flags);
+  installed = flags;
+}
+
+// In a call of their own. The error of one that failed, or 0.
+int KqueuePoller::apply_changes() {
+  if (changes_.empty()) return 0;
+  sys::apply(kqueue_.fd(), changes_);
+  int error = 0;
+  for (const Change& receipt : changes_) {
+    if (receipt.data != 0 && !note_failure(receipt)) error = static_cast<int>(receipt.data);
+  }
+  changes_.clear();
+  return error;
+}
+
+// True when it is no error.
+bool KqueuePoller::note_failure(const Change& failed) {
+  const auto fd = static_cast<int>(failed.ident);
+  Entry* entry = find(failed);
+  if (entry == nullptr) return false;
+  // macOS does not watch a pipe that nobody reads any more, which is writable: writing fails.
+  const bool broken_pipe = failed.filter == EVFILT_WRITE && failed.data == EPIPE;
+  if (broken_pipe) entry->writing = kAbsent;
+  const Ready ready = broken_pipe ? Ready{.writable = true, .error = true} : Ready{.invalid = true};
+  findings_.push_back({fd, entry->serial, ready});
+  return broken_pipe;
+}
+
+void KqueuePoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  begin_batch(events);
+  ++waits_;
+  while (book_.has_changes()) {
+    const int fd = book_.take_change();
+    Entry* entry = book_.find(fd);
+    if (entry != nullptr) note_changes(fd, *entry, entry->fired ? Interest{} : entry->interest);
+  }
+  report_findings(events);
+  // They ride with the wait where there is room for their failures.
+  if (changes_.size() > events.capacity() - events.size()) apply_changes();
+  if (!events.empty() || !findings_.empty()) max_wait = Duration::zero();
+  wait_in_kernel(events, max_wait);
+}
+
+void KqueuePoller::wait_in_kernel(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  const std::size_t room = events.capacity() - events.size();
+  if (room == 0) return;
+  if (native_.size() < room) native_.resize(room);
+  wait_in_full("kevent", max_wait, [&](std::optional<Duration> left) {
+    const int count = sys::kevents(kqueue_.fd(), changes_, std::span(native_).first(room), left);
+    changes_.clear();  // applied, by a wait that a signal ended too
+    for (int i = 0; i < count; ++i) {
+      const Change& native = native_[static_cast<std::size_t>(i)];
+      if ((native.flags & EV_ERROR) != 0) {
+        note_failure(native);
+      } else {
+        report(native, events);
+      }
+    }
+    if (count > 0) report_findings(events);
+    return count == -1 ? -1 : static_cast<int>(events.size());
+  });
+}
+
+void KqueuePoller::report(const Change& native, std::vector<Event>& events) {
+  Entry* entry = find(native);
+  if (entry == nullptr) return;
+  // The other half of a one-shot, which came later than the shot.
+  if (entry->fired && entry->told_in != waits_) return;
+  if (entry->interest.trigger == Trigger::one_shot) {
+    (native.filter == EVFILT_READ ? entry->reading : entry->writing) = kFired;
+    entry->fired = true;
+    book_.note_change(static_cast<int>(native.ident), *entry);  // silences the other half
+  }
+  tell(*entry, to_ready(native), events);
+}
+
+void KqueuePoller::report_findings(std::vector<Event>& events) {
+  while (!findings_.empty() && events.size() < events.capacity()) {
+    const auto [fd, serial, ready] = findings_.back();
+    findings_.pop_back();
+    Entry* entry = book_.find(fd);
+    if (entry == nullptr || entry->serial != serial) continue;
+    tell(*entry, ready, events);
+    if (ready.invalid) book_.remove(*entry);
+  }
+}
+
+void KqueuePoller::tell(Entry& entry, Ready ready, std::vector<Event>& events) {
+  if (entry.told_in == waits_) return merge(events[entry.place].ready, ready);
+  entry.told_in = waits_;
+  entry.place = events.size();
+  events.push_back({.id = entry.id, .ready = ready});
+}
+
+}  // namespace
+
+std::unique_ptr<Poller> make_kqueue_poller() { return std::make_unique<KqueuePoller>(); }
+
+}  // namespace detent
