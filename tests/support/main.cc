@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+// GoogleTest's main(), and an account of what the tests found on each poller. The account goes to
+// the file that $DETENT_CONFORMANCE names, if any: a line for each test of a suite that runs on
+// every poller, with its name, its parameter and the outcome, apart by tabs.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "detent/unique_fd.h"
+#include "support/conformance.h"
+
+namespace detent::testing_support {
+namespace {
+
+std::string& outcome_of_the_running_test() {
+  static std::string outcome;
+  return outcome;
+}
+
+class Account final : public testing::EmptyTestEventListener {
+  void OnTestStart(const testing::TestInfo& /*info*/) override {
+    outcome_of_the_running_test().clear();
+  }
+
+  void OnTestEnd(const testing::TestInfo& info) override {
+    const char* const path = std::getenv("DETENT_CONFORMANCE");
+    const std::string suite = info.test_suite_name();
+    const std::string prefix = "OnEveryPoller/";
+    if (path == nullptr || suite.rfind(prefix, 0) != 0) return;
+    const std::string name = info.name();
+    const std::size_t slash = name.find('/');
+    const std::string line = suite.substr(prefix.size()) + '.' + name.substr(0, slash) + '\t' +
+                             name.substr(slash + 1) + '\t' + outcome(*info.result()) + '\n';
+    // One write, since tests run side by side.
+    const UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+    if (::write(file.fd(), line.data(), line.size()) == -1) std::perror("DETENT_CONFORMANCE");
+  }
+
+  static std::string outcome(const testing::TestResult& result) {
+    if (result.Failed()) return "failed";
+    if (result.Skipped()) return "skipped";
+    const std::string& said = outcome_of_the_running_test();
+    return said.empty() ? "same" : said;
+  }
+};
+
+}  // namespace
+
+void note_outcome(const std::string& outcome) {
+  std::string& all = outcome_of_the_running_test();
+  if (all.find(outcome) != std::string::npos) return;
+  all += (all.empty() ? "" : "; ") + outcome;
+}
+
+}  // namespace detent::testing_support
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  testing::UnitTest::GetInstance()->listeners().Append(
+      new detent::testing_support::Account);  // which owns it
+  return RUN_ALL_TESTS();
+}
