@@ -42,26 +42,25 @@ Flags to_flags(Trigger trigger) {
   return kPresent;
 }
 
-// EV_EOF of the writing filter says that a write would fail, which trying tells as well.
+// An error shows as readable or writable, and the call that follows tells it: only some come with
+// EV_EOF and their number. EV_EOF of the writing filter says no more than that a write would fail.
 Ready to_ready(const Change& event) {
   const bool reading = event.filter == EVFILT_READ;
-  const bool end = (event.flags & EV_EOF) != 0;
   return {.readable = reading,
           .writable = !reading,
-          .read_closed = reading && end,
-          .error = end && event.fflags != 0};
+          .read_closed = reading && (event.flags & EV_EOF) != 0};
 }
 
 void merge(Ready& ready, const Ready& more) {
   ready.readable |= more.readable;
   ready.writable |= more.writable;
   ready.read_closed |= more.read_closed;
-  ready.error |= more.error;
   ready.invalid |= more.invalid;
 }
 
 class KqueuePoller final : public Poller {
  public:
+  KqueuePoller() { changes_.reserve(64); }
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
@@ -183,7 +182,7 @@ bool KqueuePoller::note_failure(const Change& failed) {
   // macOS does not watch a pipe that nobody reads any more, which is writable: writing fails.
   const bool broken_pipe = failed.filter == EVFILT_WRITE && failed.data == EPIPE;
   if (broken_pipe) entry->writing = kAbsent;
-  const Ready ready = broken_pipe ? Ready{.writable = true, .error = true} : Ready{.invalid = true};
+  const Ready ready = broken_pipe ? Ready{.writable = true} : Ready{.invalid = true};
   findings_.push_back({fd, entry->serial, ready});
   return broken_pipe;
 }
@@ -196,9 +195,9 @@ void KqueuePoller::wait(std::vector<Event>& events, std::optional<Duration> max_
     Entry* entry = book_.find(fd);
     if (entry != nullptr) note_changes(fd, *entry, entry->fired ? Interest{} : entry->interest);
   }
-  report_findings(events);
   // They ride with the wait where there is room for their failures.
-  if (changes_.size() > events.capacity() - events.size()) apply_changes();
+  if (changes_.size() + findings_.size() > events.capacity()) apply_changes();
+  report_findings(events);
   if (!events.empty() || !findings_.empty()) max_wait = Duration::zero();
   wait_in_kernel(events, max_wait);
 }
