@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSL-1.0
+// Descriptors that are closed, a kqueue in a forked child, and a kqueue that is watched.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/descriptor_table.h"
+#include "support/processes.h"
+#include "support/readiness.h"
+#include "test_queue.h"
+
+namespace kqueue_double {
+namespace {
+
+using detent::testing_support::holds_in_a_forked_child;
+using detent::testing_support::is_open;
+using detent::testing_support::is_readable;
+
+// Each way to close a descriptor.
+const std::vector<std::pair<const char*, std::function<void(int)>>> kClosings = {
+    {"close", [](int fd) { ::close(fd); }},
+    {"dup2",
+     [](int fd) {
+       const SocketPair other = make_socket_pair();
+       ::dup2(other.near.fd(), fd);
+     }},
+    {"dup3",
+     [](int fd) {
+       const SocketPair other = make_socket_pair();
+       ::dup3(other.near.fd(), fd, O_CLOEXEC);
+     }},
+    {"close_range",
+     [](int fd) { ::close_range(static_cast<unsigned>(fd), static_cast<unsigned>(fd), 0); }},
+};
+
+TEST(KqueueDouble, R14_ClosingDropsTheRegistrationsAtOnceEvenWhileADuplicateLives) {
+  for (const auto& [name, close_it] : kClosings) {
+    SCOPED_TRACE(name);
+    const TestQueue queue;
+    SocketPair pair = make_socket_pair();
+    const UniqueFd duplicate(::dup(pair.near.fd()));
+    ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
+    ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE), 0);
+    put(pair.far.fd());
+    EXPECT_EQ(queue.collect().size(), 2U);
+    close_it(pair.near.fd());
+    EXPECT_EQ(queue.collect().size(), 0U);
+    put(pair.far.fd());
+    EXPECT_EQ(queue.collect().size(), 0U);
+    EXPECT_FALSE(is_readable(queue.fd()));
+    EXPECT_TRUE(is_open(duplicate.fd()));
+  }
+}
+
+TEST(KqueueDouble, R14_AReusedNumberGetsNoOldEventAndCanBeAdded) {
+  const TestQueue queue;
+  SocketPair old = make_socket_pair();
+  const UniqueFd duplicate(::dup(old.near.fd()));
+  const int number = old.near.fd();
+  ASSERT_EQ(queue.add(number, EVFILT_READ, EV_CLEAR), 0);
+  put(old.far.fd());
+  old.near.reset();
+  const SocketPair fresh = make_socket_pair();
+  ASSERT_EQ(fresh.near.fd(), number);
+  EXPECT_EQ(queue.collect().size(), 0U);
+  EXPECT_EQ(queue.apply(number, EVFILT_READ, EV_DELETE), ENOENT);
+  ASSERT_EQ(queue.add(number, EVFILT_READ, EV_CLEAR), 0);
+  put(old.far.fd());
+  EXPECT_EQ(queue.collect().size(), 0U);
+  put(fresh.far.fd());
+  EXPECT_EQ(queue.collect().size(), 1U);
+}
+
+TEST(KqueueDouble, R14_ADuplicateThatTakesTheNumberBackGetsNoOldEventEither) {
+  const TestQueue queue;
+  SocketPair pair = make_socket_pair();
+  const int number = pair.near.fd();
+  const UniqueFd duplicate(::dup(number));
+  ASSERT_EQ(queue.add(number, EVFILT_READ), 0);
+  pair.near.reset();
+  const UniqueFd back(::dup3(duplicate.fd(), number, O_CLOEXEC));
+  put(pair.far.fd());
+  EXPECT_EQ(queue.collect().size(), 0U);
+  ASSERT_EQ(queue.add(number, EVFILT_READ), 0);
+  EXPECT_EQ(queue.collect().size(), 1U);
+}
+
+TEST(KqueueDouble, R14_ADuplicationThatFailsOrDoesNothingClosesNothing) {
+  const TestQueue queue;
+  const SocketPair pair = make_socket_pair();
+  ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE), 0);
+  EXPECT_EQ(::dup2(9999, pair.near.fd()), -1);
+  EXPECT_EQ(errno, EBADF);
+  EXPECT_EQ(::dup2(pair.near.fd(), pair.near.fd()), pair.near.fd());
+  EXPECT_EQ(::dup3(pair.near.fd(), pair.near.fd(), 0), -1);
+  EXPECT_EQ(errno, EINVAL);
+  EXPECT_EQ(queue.collect().size(), 1U);
+}
+
+TEST(KqueueDouble, R14_AnEventThatWasCopiedOutIsStaleAndTheOthersLive) {
+  const TestQueue queue;
+  SocketPair one = make_socket_pair();
+  const SocketPair other = make_socket_pair();
+  ASSERT_EQ(queue.add(one.near.fd(), EVFILT_READ), 0);
+  ASSERT_EQ(queue.add(other.near.fd(), EVFILT_READ), 0);
+  put(one.far.fd());
+  put(other.far.fd());
+  EXPECT_EQ(queue.collect().size(), 2U);
+  one.near.reset();
+  const Events events = queue.collect();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].ident, static_cast<std::uintptr_t>(other.near.fd()));
+}
+
+TEST(KqueueDouble, R14_ClosingAKqueueDropsAllOfIt) {
+  for (const auto& [name, close_it] : kClosings) {
+    SCOPED_TRACE(name);
+    const SocketPair pair = make_socket_pair();
+    const detent::testing_support::DescriptorsBefore before;
+    UniqueFd kq(::kqueue());
+    const Event add = change(pair.near.fd(), EVFILT_WRITE, EV_ADD);
+    ASSERT_EQ(::kevent(kq.fd(), &add, 1, nullptr, 0, nullptr), 0);
+    close_it(kq.fd());
+    EXPECT_EQ(::kevent(kq.fd(), &add, 1, nullptr, 0, nullptr), -1);
+    EXPECT_EQ(errno, EBADF);
+    if (is_open(kq.fd())) {
+      kq.reset();
+    } else {
+      static_cast<void>(kq.release());
+    }
+    EXPECT_TRUE(before.opened_since().empty());
+    const TestQueue fresh;  // under the same number
+    EXPECT_EQ(fresh.collect().size(), 0U);
+  }
+}
+
+TEST(KqueueDouble, R14_AKqueueThatIsClosedWhileAnotherThreadWaitsEndsTheWaitWithEbadf) {
+  UniqueFd kq(::kqueue());
+  std::atomic<pid_t> waiter = 0;
+  std::thread thread([&waiter, kq = kq.fd()] {
+    waiter = detent::testing_support::this_thread_number();
+    Event event = {};
+    EXPECT_EQ(::kevent(kq, nullptr, 0, &event, 1, nullptr), -1);
+    EXPECT_EQ(errno, EBADF);
+  });
+  while (waiter == 0) std::this_thread::yield();
+  detent::testing_support::wait_until_asleep(waiter);
+  // Through libc alone: a thread sanitizer takes this for the mistake that it is in a program.
+  const int number = kq.release();
+  ::close_range(static_cast<unsigned>(number), static_cast<unsigned>(number), 0);
+  thread.join();
+}
+
+TEST(KqueueDouble, R14_ClosingARangeKeepsTheKqueuesBelowItAlive) {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
+    const TestQueue queue;
+    ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
+    ASSERT_EQ(::close_range(static_cast<unsigned>(queue.fd()) + 1, ~0U, 0), 0);
+    ASSERT_EQ(queue.trigger(1), 0);
+    EXPECT_EQ(queue.wait().size(), 1U);
+  }));
+}
+
+TEST(KqueueDouble, R15_AKqueueIsNotInheritedByFork) {
+  const TestQueue queue;
+  const SocketPair pair = make_socket_pair();
+  ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
+  ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
+    EXPECT_FALSE(is_open(queue.fd()));
+    EXPECT_EQ(queue.trigger(1), EBADF);
+    for (const int fd : detent::testing_support::open_descriptors()) EXPECT_LT(fd, 1000);
+    const TestQueue fresh;
+    EXPECT_EQ(fresh.fd(), queue.fd()) << "the number is free";
+    ASSERT_EQ(fresh.add(pair.near.fd(), EVFILT_WRITE), 0);
+    EXPECT_EQ(fresh.collect().size(), 1U);
+  }));
+  EXPECT_EQ(queue.wait().at(0).filter, EVFILT_TIMER) << "the parent's lives on";
+  put(pair.far.fd());
+  EXPECT_EQ(queue.wait().size(), 1U);
+}
+
+TEST(KqueueDouble, R15_AChildOfAThreadThatIsNotTheWaiterHasNoneEither) {
+  const TestQueue queue;
+  ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
+  std::atomic<pid_t> waiter = 0;
+  std::thread thread([&] {
+    waiter = detent::testing_support::this_thread_number();
+    EXPECT_EQ(queue.wait().size(), 1U);
+  });
+  while (waiter == 0) std::this_thread::yield();
+  detent::testing_support::wait_until_asleep(waiter);
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
+    EXPECT_FALSE(is_open(queue.fd()));
+    for (const int fd : detent::testing_support::open_descriptors()) EXPECT_LT(fd, 1000);
+  }));
+  EXPECT_EQ(queue.trigger(1), 0);
+  thread.join();
+}
+
+bool selects_as_readable(int fd) {
+  fd_set set;
+  FD_ZERO(&set);
+  FD_SET(fd, &set);
+  timeval now = {};
+  return ::select(fd + 1, &set, nullptr, nullptr, &now) == 1;
+}
+
+TEST(KqueueDouble, R16_AKqueueIsReadableWhileSomethingIsQueuedInIt) {
+  const TestQueue queue;
+  const SocketPair pair = make_socket_pair();
+  const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event entry = {.events = EPOLLIN, .data = {}};
+  ASSERT_EQ(::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, queue.fd(), &entry), 0);
+  const auto is_ready = [&] {
+    const bool by_epoll = ::epoll_wait(epoll.fd(), &entry, 1, 0) == 1;
+    EXPECT_EQ(by_epoll, is_readable(queue.fd()));
+    EXPECT_EQ(by_epoll, selects_as_readable(queue.fd()));
+    return by_epoll;
+  };
+  EXPECT_FALSE(is_ready());
+  ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
+  EXPECT_FALSE(is_ready());
+  put(pair.far.fd());
+  EXPECT_TRUE(is_ready());
+  EXPECT_EQ(queue.collect().size(), 1U);
+  EXPECT_TRUE(is_ready()) << "a level stays queued";
+  take(pair.near.fd());
+  EXPECT_EQ(queue.collect().size(), 0U);
+  EXPECT_FALSE(is_ready());
+}
+
+TEST(KqueueDouble, R16_EachFilterMakesItReadable) {
+  struct Case {
+    const char* name;
+    std::function<void(const TestQueue&, const SocketPair&)> start;
+  };
+  const std::vector<Case> cases = {
+      {"writer", [](const auto& q, const auto& pair) { q.add(pair.near.fd(), EVFILT_WRITE); }},
+      {"user",
+       [](const auto& q, const auto&) { q.add(1, EVFILT_USER, 0, {.fflags = NOTE_TRIGGER}); }},
+      {"timer", [](const auto& q, const auto&) { q.add(1, EVFILT_TIMER, 0, {.data = 1}); }},
+      {"kqueue", [](const auto& q, const auto& pair) {
+         static TestQueue inner;
+         inner.add(pair.near.fd(), EVFILT_WRITE);
+         q.add(inner.fd(), EVFILT_READ);
+       }}};
+  for (const auto& [name, start] : cases) {
+    SCOPED_TRACE(name);
+    const TestQueue queue;
+    const SocketPair pair = make_socket_pair();
+    EXPECT_FALSE(is_readable(queue.fd()));
+    start(queue, pair);
+    detent::testing_support::wait_until_readable(queue.fd());
+    EXPECT_EQ(queue.collect().size(), 1U);
+  }
+}
+
+TEST(KqueueDouble, R16_WhatIsCollectedOnceLeavesItUnreadable) {
+  const TestQueue queue;
+  ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR), 0);
+  ASSERT_EQ(queue.add(2, EVFILT_USER, EV_CLEAR), 0);
+  ASSERT_EQ(queue.trigger(1), 0);
+  ASSERT_EQ(queue.trigger(2), 0);
+  EXPECT_EQ(queue.collect(1).size(), 1U);
+  EXPECT_TRUE(is_readable(queue.fd())) << "the second is still queued";
+  EXPECT_EQ(queue.collect(1).size(), 1U);
+  EXPECT_FALSE(is_readable(queue.fd()));
+}
+
+TEST(KqueueDouble, R16_WhatIsQueuedMayBeGoneWhenCollected) {
+  const TestQueue queue;
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd());
+  ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
+  take(pair.near.fd());
+  EXPECT_TRUE(is_readable(queue.fd()));
+  EXPECT_EQ(queue.collect().size(), 0U);
+  EXPECT_FALSE(is_readable(queue.fd()));
+}
+
+TEST(KqueueDouble, R16_KqueuesCanBeWatchedThroughOneAnother) {
+  const TestQueue outer;
+  const TestQueue middle;
+  const TestQueue inner;
+  const SocketPair pair = make_socket_pair();
+  ASSERT_EQ(outer.add(middle.fd(), EVFILT_READ), 0);
+  ASSERT_EQ(middle.add(inner.fd(), EVFILT_READ), 0);
+  ASSERT_EQ(inner.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
+  EXPECT_EQ(outer.collect().size(), 0U);
+  put(pair.far.fd());
+  EXPECT_EQ(outer.wait().size(), 1U);
+  EXPECT_EQ(middle.collect().size(), 1U);
+  EXPECT_EQ(inner.collect().size(), 1U);
+  EXPECT_EQ(middle.collect().size(), 0U);
+  EXPECT_EQ(outer.collect().size(), 0U);
+}
+
+TEST(KqueueDouble, R16_AnEdgeOfAWatchedKqueueComesWithEachKnoteThatIsQueued) {
+  const TestQueue outer;
+  const TestQueue inner;
+  ASSERT_EQ(outer.add(inner.fd(), EVFILT_READ, EV_CLEAR), 0);
+  ASSERT_EQ(inner.add(1, EVFILT_USER, EV_CLEAR), 0);
+  ASSERT_EQ(inner.add(2, EVFILT_USER, EV_CLEAR), 0);
+  ASSERT_EQ(inner.trigger(1), 0);
+  EXPECT_EQ(outer.collect().size(), 1U);
+  EXPECT_EQ(outer.collect().size(), 0U);
+  ASSERT_EQ(inner.trigger(2), 0);
+  EXPECT_EQ(outer.collect().size(), 1U);
+}
+
+TEST(KqueueDouble, R16_AThreadThatWaitsIsWokenByAnother) {
+  const TestQueue queue;
+  SocketPair pair = make_socket_pair();
+  ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
+  ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR), 0);
+  std::atomic<int> rounds = 0;
+  std::thread thread([&] {
+    for (int i = 1; i <= 200; ++i) {
+      if (i % 2 == 0) {
+        EXPECT_EQ(queue.trigger(1), 0);
+      } else {
+        put(pair.far.fd());
+      }
+      while (rounds < i) std::this_thread::yield();
+    }
+  });
+  while (rounds < 200) {
+    EXPECT_EQ(queue.wait().size(), 1U);
+    ++rounds;
+  }
+  thread.join();
+}
+
+}  // namespace
+}  // namespace kqueue_double
