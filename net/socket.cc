@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -85,6 +86,18 @@ bool is_writable(int fd) noexcept {
   return ::poll(&query, 1, 0) == 1;
 }
 
+// One end of a pair whose other end is closed: to every poller it is readable and writable. Empty
+// when there is none to be had.
+UniqueFd make_always_ready() noexcept {
+  std::array<int, 2> ends = {};
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == -1) return UniqueFd();
+  const UniqueFd closed_at_once(ends[1]);
+  UniqueFd end(ends[0]);
+  ::fcntl(end.fd(), F_SETFD, FD_CLOEXEC);
+  ::fcntl(end.fd(), F_SETFL, O_NONBLOCK);
+  return end;
+}
+
 }  // namespace
 
 Socket::Socket(Socket&& other) noexcept
@@ -126,11 +139,13 @@ Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
 Socket Socket::connect(const Endpoint& endpoint) {
   Socket socket = make(endpoint);
   const int result = ::connect(socket.fd(), address_of(endpoint), size_of(endpoint));
-  // An interrupted connect goes on by itself (connect(2), EINTR in POSIX). After any other failure
-  // the kernel shows an unconnected socket as writable, so that the caller's way is one and the
-  // same; only the reason it forgets.
+  // An interrupted connect goes on by itself (connect(2), EINTR in POSIX).
   socket.connecting_ = result == -1 && (errno == EINPROGRESS || errno == EINTR);
-  if (result == -1 && !socket.connecting_) socket.connect_error_ = errno;
+  if (result == 0 || socket.connecting_) return socket;
+  socket.connect_error_ = errno;
+  // So that the caller's way is one and the same. An unconnected socket would do on Linux, which
+  // shows it as writable; a kqueue says nothing of it.
+  if (UniqueFd ready = make_always_ready(); ready) socket.fd_ = std::move(ready);
   return socket;
 }
 

@@ -103,6 +103,7 @@ class AlarmOfEachClock : public testing::TestWithParam<ClockId> {
     const std::error_code failure =
         testing_support::error_of([&] { alarm_ = kernel_clock().make_alarm(GetParam()); });
     if (failure == std::errc::operation_not_permitted) GTEST_SKIP() << "needs CAP_WAKE_ALARM";
+    if (failure == std::errc::not_supported) GTEST_SKIP() << "nothing here wakes a machine";
     ASSERT_FALSE(failure) << failure.message();
   }
 
@@ -216,7 +217,8 @@ TEST(KernelClock, AnAlarmAtTheDescriptorLimitIsASystemErrorThatNamesTheCall) {
     const testing_support::NoFreeDescriptor limit;
     std::ignore = kernel_clock().make_alarm(ClockId::steady);
   });
-  EXPECT_NE(message.find("timerfd_create"), std::string::npos) << message;
+  EXPECT_TRUE(message.starts_with("timerfd_create: ") || message.starts_with("kqueue: "))
+      << message;
 }
 
 // Where the clock was set since the last settime, the kernel arms the timer and says ECANCELED.

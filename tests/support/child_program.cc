@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "support/connected_pair.h"
+#include "support/kernel_double.h"
 
 namespace detent::testing_support {
 namespace {
@@ -236,7 +237,8 @@ std::map<int, std::string> ChildProgram::descriptors() const {
        !gone && entry != end; entry.increment(gone)) {
     std::error_code closed;
     const auto target = std::filesystem::read_symlink(entry->path(), closed);
-    if (!closed) all[std::stoi(entry->path().filename())] = target.string();
+    const int fd = std::stoi(entry->path().filename());
+    if (!closed && !is_hidden_in_a_child(fd)) all[fd] = target.string();
   }
   return all;
 }

@@ -15,6 +15,8 @@
 #include <system_error>
 #include <tuple>
 
+#include "support/kernel_double.h"
+
 namespace detent::testing_support {
 
 [[nodiscard]] inline std::set<int> open_descriptors() {
@@ -26,6 +28,7 @@ namespace detent::testing_support {
   }
   open.erase(::dirfd(directory));
   ::closedir(directory);
+  std::erase_if(open, is_hidden);
   return open;
 }
 

@@ -245,6 +245,7 @@ std::set<int> timer_descriptors(const std::set<int>& of) {
 }
 
 TEST_P(TimerAlarmOnEveryPoller, TM9_AServiceHasOneTimerDescriptorHoweverManyTimersItHas) {
+  DETENT_NEEDS_THE_REAL_KERNEL();
   const testing_support::DescriptorsBefore before;
   {
     Reactor reactor({.poller = make_poller(GetParam())});
@@ -319,7 +320,8 @@ TEST_P(TimerAlarmOnEveryPoller, AServiceThatGetsNoDescriptorIsAnErrorThatNamesTh
   ASSERT_TRUE(refusal);
   const std::string message =
       message_of<std::system_error>([&] { std::rethrow_exception(refusal); });
-  EXPECT_NE(std::string::npos, message.find("timerfd_create")) << message;
+  EXPECT_TRUE(message.starts_with("timerfd_create: ") || message.starts_with("kqueue: "))
+      << message;
   int calls = 0;
   TimerService timers(reactor_);
   const Timer timer = timers.after(1ms, [&] { ++calls; });
@@ -328,6 +330,7 @@ TEST_P(TimerAlarmOnEveryPoller, AServiceThatGetsNoDescriptorIsAnErrorThatNamesTh
 }
 
 TEST_P(TimerAlarmOnEveryPoller, TM7_TheSteadyServicesKernelTimerIsOnTheMonotonicClock) {
+  DETENT_NEEDS_THE_REAL_KERNEL();
   const Timer timer = timers_->after(1h, [] {});
   const std::string info = testing_support::descriptor_info(clock_.last_fd);
   EXPECT_NE(std::string::npos, info.find("clockid: 1\n")) << info;
