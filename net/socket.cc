@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/socket.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,10 +15,6 @@
 
 namespace detent {
 namespace {
-
-// The one place that keeps SIGPIPE away. Where send(2) lacks the flag, SO_NOSIGPIPE in
-// Socket::make and Socket::accept takes its place.
-constexpr int kSendFlags = MSG_NOSIGNAL;
 
 std::error_code to_error(int code) noexcept { return {code, std::system_category()}; }
 
@@ -75,11 +70,6 @@ struct AddressBuffer {
   }
 };
 
-void add_flag(int fd, int get, int set, int flag) {
-  const int flags = sys::check(::fcntl(fd, get), "fcntl");
-  sys::check(::fcntl(fd, set, flags | flag), "fcntl");
-}
-
 bool is_writable(int fd) noexcept {
   pollfd query = {.fd = fd, .events = POLLOUT, .revents = 0};
   return ::poll(&query, 1, 0) == 1;
@@ -100,8 +90,7 @@ Socket& Socket::operator=(Socket&& other) noexcept {
 }
 
 Socket Socket::make(const Endpoint& endpoint) {
-  const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  Socket socket(UniqueFd(::socket(native_family(endpoint), type, 0)));
+  Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
   check_at(socket.fd(), "socket", endpoint);
   return socket;
 }
@@ -125,18 +114,17 @@ Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
 
 Socket Socket::connect(const Endpoint& endpoint) {
   Socket socket = make(endpoint);
-  const int result = ::connect(socket.fd(), address_of(endpoint), size_of(endpoint));
+  const int result = sys::connect(socket.fd(), address_of(endpoint), size_of(endpoint));
   // An interrupted connect goes on by itself (connect(2), EINTR in POSIX). After any other failure
-  // the kernel shows an unconnected socket as writable, so that the caller's way is one and the
-  // same; only the reason it forgets.
+  // the socket is writable, so that the caller's way is one and the same; only the reason is
+  // forgotten.
   socket.connecting_ = result == -1 && (errno == EINPROGRESS || errno == EINTR);
   if (result == -1 && !socket.connecting_) socket.connect_error_ = errno;
   return socket;
 }
 
 Socket Socket::adopt(UniqueFd fd) {
-  add_flag(fd.fd(), F_GETFL, F_SETFL, O_NONBLOCK);
-  add_flag(fd.fd(), F_GETFD, F_SETFD, FD_CLOEXEC);
+  sys::adopt_socket(fd.fd());
   Socket socket(std::move(fd));
   static_cast<void>(socket.local_endpoint());  // throws unless it is a socket of a kind we know
   return socket;
@@ -146,7 +134,7 @@ std::optional<Accepted> Socket::accept(std::error_code& error) {
   AddressBuffer peer;
   UniqueFd accepted(retry_interrupted([&] {
     peer.size = sizeof peer.storage;
-    return ::accept4(fd(), peer.address(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return sys::accept(fd(), peer.address(), &peer.size);
   }));
   error = accepted ? std::error_code() : to_result(-1, Blocked::until_readable).error;
   if (!accepted) return std::nullopt;
@@ -166,7 +154,7 @@ IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty()) return {};
   if (const int code = take_connect_error()) return {.error = to_error(code)};
   const ssize_t size =
-      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), kSendFlags); });
+      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), sys::kSendFlags); });
   return to_result(size, Blocked::until_writable);
 }
 
