@@ -19,12 +19,12 @@ int main() {
   detent::TimerService timers(reactor);
   int ticks = 0;
   const auto tick = timers.every(100ms, [&ticks] { std::printf("tick %d\n", ++ticks); });
-  std::jthread helper([poster = reactor.poster()] {
-    poster.post([] { std::puts("posted from another thread"); });
-  });
 
   int foreign[2];  // something that the foreign loop watches itself
   if (::pipe(foreign) == -1 || ::write(foreign[1], "x", 1) != 1) return 1;
+  std::thread helper([poster = reactor.poster()] {
+    poster.post([] { std::puts("posted from another thread"); });
+  });
 
   bool foreign_done = false;
   while (ticks < 5 || !foreign_done) {
@@ -39,6 +39,7 @@ int main() {
     }
     reactor.dispatch();
   }
+  helper.join();
   ::close(foreign[0]);
   ::close(foreign[1]);
 }

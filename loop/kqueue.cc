@@ -4,11 +4,23 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 
 #include "sys.h"
 #include "wait_time.h"
 
 namespace detent::sys {
+namespace {
+
+constexpr int kOnlyOne = 0;
+// Nobody tells when the wall clock is set, so a timer of its goes off this often to have it looked
+// at.
+constexpr Duration kWallClockLook = std::chrono::seconds(10);
+// No kernel refuses this; the longest that they take are lengths of their own.
+constexpr Duration kLongestTimer = std::chrono::hours(24 * 365);
+
+}  // namespace
 
 UniqueFd make_kqueue() {
   UniqueFd kqueue(check(::kqueue(), "kqueue"));
@@ -44,6 +56,31 @@ int kevents(int kqueue, std::span<const struct kevent> changes, std::span<struct
 void apply(int kqueue, std::span<struct kevent> changes) {
   for (struct kevent& change : changes) change.flags |= EV_RECEIPT;
   check(kevents(kqueue, changes, changes, Duration::zero()), "kevent");
+}
+
+Duration now(ClockId id) noexcept {
+  const Clock& clock = kernel_clock();
+  if (id == ClockId::wall) return clock.wall_now().time_since_epoch();
+  if (id == ClockId::boot) return clock.boot_now().time_since_epoch();
+  return clock.now().time_since_epoch();
+}
+
+// EVFILT_TIMER is given the time that is left, since the systems' absolute timers go by different
+// clocks and refuse instants that have passed. It may go off a little early.
+void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline) {
+  const Duration left = deadline ? saturating_add(*deadline, -now(id)) : Duration::zero();
+  const Duration most = id == ClockId::wall ? kWallClockLook : kLongestTimer;
+  const Duration delay = std::clamp(left, Duration(1), most);  // some refuse 0
+  // Adding would not take back what has gone off and waits to be collected.
+  std::array changes = {
+      make_change(kOnlyOne, EVFILT_TIMER, EV_DELETE),
+      make_change(kOnlyOne, EVFILT_TIMER, EV_ADD | EV_ONESHOT, kTimerNotes, delay.count())};
+  const auto wanted = std::span(changes).first(deadline ? 2 : 1);
+  apply(kqueue, wanted);
+  for (const struct kevent& receipt : wanted) {
+    const auto error = static_cast<int>(receipt.data);
+    if (error != 0 && error != ENOENT) fail("kevent", error);  // ENOENT: there was none
+  }
 }
 
 }  // namespace detent::sys

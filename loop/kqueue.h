@@ -28,6 +28,14 @@ namespace detent::sys {
 /// slipping where the system lets timers slip.
 extern const std::uint32_t kTimerNotes;
 
+/// The time since the epoch of a clock; wall, boot, else steady.
+[[nodiscard]] Duration now(ClockId id) noexcept;
+
+/// Makes a kqueue that is used for nothing else readable once it is `deadline` on a clock, now and
+/// then before; whoever is woken reads the clock, and calls this again. Takes back the deadline
+/// before, and what has come of it; nullopt does only that. Throws std::system_error.
+void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline);
+
 /// kevent(2): applies the changes, then waits, for ever without `max_wait`, and may come back
 /// early. How many events there are, or -1.
 int kevents(int kqueue, std::span<const struct kevent> changes, std::span<struct kevent> events,

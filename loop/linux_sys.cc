@@ -4,28 +4,11 @@
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "sys.h"
 #include "wait_time.h"
 
 namespace detent::sys {
-namespace {
-
-int option(int fd, int name) noexcept {
-  int value = 0;
-  socklen_t size = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
-}
-
-bool is_stream(int fd) noexcept {
-  struct stat status = {};
-  if (::fstat(fd, &status) == -1) return false;
-  if (S_ISFIFO(status.st_mode)) return true;
-  return option(fd, SO_TYPE) == SOCK_STREAM && option(fd, SO_ACCEPTCONN) == 0;
-}
-
-}  // namespace
 
 const clockid_t kBootClock = CLOCK_BOOTTIME;
 const short kPollReadClosed = POLLRDHUP;
@@ -34,6 +17,22 @@ int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wai
   const timespec exact = to_timespec(max_wait.value_or(Duration::zero()));
   return ::ppoll(descriptors, count, max_wait ? &exact : nullptr, nullptr);
 }
+
+int open_socket(int family) noexcept {
+  return ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int accept(int fd, sockaddr* address, socklen_t* size) noexcept {
+  return ::accept4(fd, address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+void adopt_socket(int fd) {
+  if (!set_non_blocking(fd) || !set_close_on_exec(fd)) fail("fcntl");
+}
+
+const int kSendFlags = MSG_NOSIGNAL;
+
+const bool kAbstractNames = true;
 
 std::optional<StreamState> stream_state(int fd) noexcept {
   const KeepErrno keep;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <cerrno>
@@ -39,7 +40,22 @@ extern const clockid_t kBootClock;
 /// The bit for "the peer will send no more"; 0 where poll(2) has none.
 extern const short kPollReadClosed;
 
-/// How much lies in a stream's queues, and how much it has sent.
+// Sockets of ours neither block, nor outlive an exec, nor raise SIGPIPE. A system without calls
+// that make them so at once leaves a moment in which an exec on another thread can inherit one.
+
+/// socket(2), for a stream.
+[[nodiscard]] int open_socket(int family) noexcept;
+/// accept(2), from such a socket.
+[[nodiscard]] int accept(int fd, sockaddr* address, socklen_t* size) noexcept;
+/// Makes a socket that came from elsewhere such a one, for everybody who shares it; throws.
+void adopt_socket(int fd);
+/// The flags of each send(2).
+extern const int kSendFlags;
+/// Whether a unix address may be a name that is no path: NUL comes first.
+extern const bool kAbstractNames;
+
+/// What tells that a stream has moved bytes: how many there are to read, how many wait to be sent
+/// or how many more could be, and how many were sent so far, where that is known.
 struct StreamState {
   int input = 0;
   int output = 0;
@@ -49,6 +65,13 @@ struct StreamState {
 /// Of a pipe or a connected stream socket: two equal ones, taken before and after a callback, say
 /// that it moved nothing. Nullopt for anything else, where nothing says so.
 [[nodiscard]] std::optional<StreamState> stream_state(int fd) noexcept;
+
+// ---- The same everywhere; for the platforms' own files
+/// fcntl(2); false and errno if that fails.
+[[nodiscard]] bool set_non_blocking(int fd) noexcept;
+[[nodiscard]] bool set_close_on_exec(int fd) noexcept;
+/// A pipe, or a stream socket that does not listen.
+[[nodiscard]] bool is_stream(int fd) noexcept;
 
 /// Restores errno at the end of a scope, for what may run between a call and its caller's look.
 class KeepErrno {

@@ -130,7 +130,8 @@ sockaddr_in6 read_ipv6(std::string_view text) {
   return result;
 }
 
-// ---- Unix names: sun_path holds a path and a NUL, or a NUL and an abstract name (unix(7)).
+// ---- Unix names: sun_path holds a path and a NUL, or, on Linux, a NUL and an abstract name
+// (unix(7)).
 
 struct UnixAddress {
   sockaddr_un address = {};
@@ -163,6 +164,9 @@ UnixAddress read_unix(std::string_view text) {
   if (name.empty()) refuse(text, what + " is empty");
   if (name.size() > kLongestName) {
     refuse(text, what + " is longer than " + std::to_string(kLongestName) + " bytes");
+  }
+  if (abstract && !sys::kAbstractNames) {
+    sys::fail((quoted(text) + ": abstract names").c_str(), ENOTSUP);
   }
   if (abstract) return abstract_name(name);
   if (name.find('\0') != std::string_view::npos) refuse(text, "the path contains a NUL byte");
@@ -198,7 +202,8 @@ std::string_view name_bytes(std::span<const std::byte> native) noexcept {
 
 UnixAddress load_unix(std::span<const std::byte> native) {
   std::string_view name = name_bytes(native);
-  const bool abstract = name.starts_with('\0');
+  // Elsewhere the kernel fills an unnamed address up with NULs.
+  const bool abstract = sys::kAbstractNames && name.starts_with('\0');
   // Whoever bound a path may have counted the bytes after its NUL, and the kernel counts a NUL
   // that does not fit any more.
   if (!abstract) name = name.substr(0, name.find('\0'));

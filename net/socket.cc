@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/socket.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -17,10 +16,6 @@
 
 namespace detent {
 namespace {
-
-// The one place that keeps SIGPIPE away. Where send(2) lacks the flag, SO_NOSIGPIPE in
-// Socket::make and Socket::accept takes its place.
-constexpr int kSendFlags = MSG_NOSIGNAL;
 
 std::error_code to_error(int code) noexcept { return {code, std::system_category()}; }
 
@@ -76,25 +71,18 @@ struct AddressBuffer {
   }
 };
 
-void add_flag(int fd, int get, int set, int flag) {
-  const int flags = sys::check(::fcntl(fd, get), "fcntl");
-  sys::check(::fcntl(fd, set, flags | flag), "fcntl");
-}
-
 bool is_writable(int fd) noexcept {
   pollfd query = {.fd = fd, .events = POLLOUT, .revents = 0};
   return ::poll(&query, 1, 0) == 1;
 }
 
-// One end of a pair whose other end is closed: to every poller it is readable and writable. Empty
-// when there is none to be had.
-UniqueFd make_always_ready() noexcept {
+// One end of a pair whose other end is closed: to every poller it is readable and writable.
+UniqueFd make_always_ready() {
   std::array<int, 2> ends = {};
-  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == -1) return UniqueFd();
-  const UniqueFd closed_at_once(ends[1]);
+  sys::check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
   UniqueFd end(ends[0]);
-  ::fcntl(end.fd(), F_SETFD, FD_CLOEXEC);
-  ::fcntl(end.fd(), F_SETFL, O_NONBLOCK);
+  const UniqueFd gone(ends[1]);
+  sys::adopt_socket(end.fd());  // while the peer is still there: macOS wants one
   return end;
 }
 
@@ -113,8 +101,7 @@ Socket& Socket::operator=(Socket&& other) noexcept {
 }
 
 Socket Socket::make(const Endpoint& endpoint) {
-  const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  Socket socket(UniqueFd(::socket(native_family(endpoint), type, 0)));
+  Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
   check_at(socket.fd(), "socket", endpoint);
   return socket;
 }
@@ -145,13 +132,12 @@ Socket Socket::connect(const Endpoint& endpoint) {
   socket.connect_error_ = errno;
   // So that the caller's way is one and the same. An unconnected socket would do on Linux, which
   // shows it as writable; a kqueue says nothing of it.
-  if (UniqueFd ready = make_always_ready(); ready) socket.fd_ = std::move(ready);
+  socket.fd_ = make_always_ready();
   return socket;
 }
 
 Socket Socket::adopt(UniqueFd fd) {
-  add_flag(fd.fd(), F_GETFL, F_SETFL, O_NONBLOCK);
-  add_flag(fd.fd(), F_GETFD, F_SETFD, FD_CLOEXEC);
+  sys::adopt_socket(fd.fd());
   Socket socket(std::move(fd));
   static_cast<void>(socket.local_endpoint());  // throws unless it is a socket of a kind we know
   return socket;
@@ -161,7 +147,7 @@ std::optional<Accepted> Socket::accept(std::error_code& error) {
   AddressBuffer peer;
   UniqueFd accepted(retry_interrupted([&] {
     peer.size = sizeof peer.storage;
-    return ::accept4(fd(), peer.address(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return sys::accept(fd(), peer.address(), &peer.size);
   }));
   error = accepted ? std::error_code() : to_result(-1, Blocked::until_readable).error;
   if (!accepted) return std::nullopt;
@@ -181,7 +167,7 @@ IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty()) return {};
   if (const int code = take_connect_error()) return {.error = to_error(code)};
   const ssize_t size =
-      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), kSendFlags); });
+      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), sys::kSendFlags); });
   return to_result(size, Blocked::until_writable);
 }
 

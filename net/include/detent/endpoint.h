@@ -38,13 +38,16 @@ class Endpoint {
   ///     127.0.0.1:1234       four decimal numbers and a port from 0 to 65535
   ///     [::1]:80             an IPv6 address stands in brackets
   ///     [fe80::1%eth0]:80    its scope may follow: an interface's name, or its number
-  ///     unix:/run/a.sock     a path of at most 107 bytes without a NUL; may be relative
-  ///     unix:@name           an abstract name of at most 107 bytes, any bytes
+  ///     unix:/run/a.sock     a path without a NUL; may be relative
+  ///     unix:@name           an abstract name, any bytes; Linux only
+  ///
+  /// A path or name has at most 107 bytes, on macOS and BSD 103.
   ///
   /// A file whose own name begins with @ is written unix:./@name. Any text of any length may be
   /// passed in: if it is none of the above, std::invalid_argument quotes it (escaped, and cut when
   /// long) and says what is wrong with it and what was expected. std::system_error when the
-  /// kernel cannot be asked for an interface's number.
+  /// kernel cannot be asked for an interface's number, and not_supported for an abstract name
+  /// where there are none.
   [[nodiscard]] static Endpoint parse(std::string_view text);
 
   /// From what accept(2), getsockname(2) and the like filled in. Takes a copy of what identifies

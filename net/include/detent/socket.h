@@ -92,7 +92,7 @@ class Socket final : public Transport {
   /// Begins to connect. Throws only if there can be no such socket; how it ends, take_error() tells
   /// once the socket is writable. That is so for every outcome, one that is known at once too (a
   /// unix socket's, such as no_such_file_or_directory; a full backlog there is
-  /// resource_unavailable_try_again).
+  /// resource_unavailable_try_again, on macOS and BSD connection_refused).
   [[nodiscard]] static Socket connect(const Endpoint& endpoint);
 
   /// Takes over a stream socket made elsewhere and makes it non-blocking (for everybody who shares

@@ -11,9 +11,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 
 #include "detent/clock.h"
-#include "detent/unique_fd.h"
 
 namespace detent {
 
@@ -33,7 +33,8 @@ class TimerFd {
     Duration interval = {};  ///< From one expiry to the next; zero: once.
   };
 
-  /// Disarmed. The `_alarm` clocks need CAP_WAKE_ALARM: operation_not_permitted without it.
+  /// Disarmed. The `_alarm` clocks need CAP_WAKE_ALARM: operation_not_permitted without it; macOS
+  /// and BSD have none: not_supported.
   explicit TimerFd(ClockId clock = ClockId::steady, Mode mode = Mode::blocking);
 
   /// Expires after `initial` (zero and less: at once) and then every `interval` (zero: never
@@ -42,7 +43,8 @@ class TimerFd {
   Setting arm(Duration initial, Duration interval = {});
 
   /// The same, first at an instant of this timer's own clock. With OnClockSet::cancel a read after
-  /// the wall clock was set throws operation_canceled.
+  /// the wall clock was set throws operation_canceled; macOS and BSD do not tell of that, so there
+  /// it is noticed within ten seconds, if the clock moved by more than a tenth of one.
   template <class ClockT>
   Setting arm_at(std::chrono::time_point<ClockT, Duration> deadline, Duration interval = {},
                  OnClockSet on_clock_set = OnClockSet::ignore) {
@@ -57,14 +59,18 @@ class TimerFd {
   /// How often it has expired since it was armed or last read. With none, a blocking timer waits
   /// for the next, for ever when disarmed, and a non-blocking one returns 0.
   std::uint64_t read();
-  /// Readable while read() would return a count.
-  [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
+  /// Readable while read() would return a count; on macOS and BSD now and then before it too.
+  [[nodiscard]] int fd() const noexcept;
 
  private:
-  Setting arm_at_instant(Duration since_epoch, Duration interval, OnClockSet on_clock_set);
-  Setting set(int flags, Duration initial, Duration interval);
+  struct State;  // what the system has of it
+  struct Delete {
+    void operator()(State* state) const noexcept;
+  };
 
-  UniqueFd fd_;
+  Setting arm_at_instant(Duration since_epoch, Duration interval, OnClockSet on_clock_set);
+
+  std::unique_ptr<State, Delete> state_;
 };
 
 }  // namespace detent

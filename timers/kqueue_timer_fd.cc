@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSL-1.0
+// The kernel's timer only wakes: kqueue(2). What is due, and how often, the clock decides here, so
+// that a grid does not drift and a wake-up that comes early does no harm.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include "detent/timer_fd.h"
+#include "kqueue.h"
+#include "sys.h"
+
+namespace detent {
+namespace {
+
+// Both clocks, at nearly the same time: their distance changes when the wall clock is set.
+struct ClockReadings {
+  Duration steady = sys::now(ClockId::steady);
+  Duration wall = sys::now(ClockId::wall);
+};
+
+// Time servers let the clock run up to 0.5 % faster or slower (adjtime(2)): that is no setting.
+bool was_set_between(const ClockReadings& before, const ClockReadings& after) {
+  const Duration passed = after.steady - before.steady;
+  const Duration moved = (after.wall - before.wall) - passed;
+  return std::chrono::abs(moved) > std::chrono::milliseconds(100) + passed / 200;
+}
+
+}  // namespace
+
+struct TimerFd::State {
+  State(ClockId clock, Mode mode) : own_clock(clock), blocking(mode == Mode::blocking) {}
+
+  Setting set(ClockId by, std::optional<Duration> deadline, Duration period, bool cancel);
+  [[nodiscard]] Setting setting() const;
+  std::uint64_t take_expirations();
+  bool take_cancellation();
+  void wake_at_next() { sys::set_timer(kqueue.fd(), clock, next); }
+
+  const ClockId own_clock;
+  const bool blocking;
+  const sys::Kqueue kqueue;
+
+  std::mutex mutex;           // guards the rest: another thread may arm while one waits in read()
+  ClockId clock = own_clock;  // by which `next` goes
+  std::optional<Duration> next;  // since the clock's epoch; none: disarmed
+  Duration interval = {};
+  std::optional<ClockReadings> looked;  // cancel when the wall clock was set since
+};
+
+TimerFd::Setting TimerFd::State::set(ClockId by, std::optional<Duration> deadline, Duration period,
+                                     bool cancel) {
+  if (period < Duration::zero()) throw std::invalid_argument("TimerFd: negative interval");
+  const std::lock_guard lock(mutex);
+  const Setting before = setting();
+  clock = by;
+  next = deadline;
+  interval = period;
+  looked.reset();
+  if (cancel) looked.emplace();
+  wake_at_next();
+  return before;
+}
+
+TimerFd::Setting TimerFd::State::setting() const {
+  if (!next) return {};
+  const Duration left = *next - sys::now(clock);
+  if (left > Duration::zero()) return {.initial = left, .interval = interval};
+  if (interval == Duration::zero()) return {};
+  return {.initial = interval + left % interval, .interval = interval};
+}
+
+std::uint64_t TimerFd::State::take_expirations() {
+  if (!next) return 0;
+  const Duration late = sys::now(clock) - *next;
+  if (late < Duration::zero()) return 0;
+  if (interval == Duration::zero()) {
+    next.reset();
+    return 1;
+  }
+  const auto passed = late / interval;
+  next = saturating_add(*next + passed * interval, interval);
+  return static_cast<std::uint64_t>(passed) + 1;
+}
+
+bool TimerFd::State::take_cancellation() {
+  if (!looked) return false;
+  const ClockReadings now;
+  return was_set_between(std::exchange(*looked, now), now);
+}
+
+void TimerFd::Delete::operator()(State* state) const noexcept { delete state; }
+
+TimerFd::TimerFd(ClockId clock, Mode mode) {
+  // No kqueue wakes a suspended machine.
+  const bool wakes = clock == ClockId::boot_alarm || clock == ClockId::wall_alarm;
+  if (wakes) sys::fail("TimerFd", ENOTSUP);
+  state_.reset(new State(clock, mode));
+}
+
+int TimerFd::fd() const noexcept { return state_ ? state_->kqueue.fd() : -1; }
+
+// A length of time stays as long when the wall clock is set meanwhile.
+TimerFd::Setting TimerFd::arm(Duration initial, Duration interval) {
+  if (!state_) sys::fail("kevent", EBADF);
+  const ClockId by = state_->own_clock == ClockId::boot ? ClockId::boot : ClockId::steady;
+  const Duration deadline = saturating_add(sys::now(by), std::max(initial, Duration::zero()));
+  return state_->set(by, deadline, interval, false);
+}
+
+TimerFd::Setting TimerFd::arm_at_instant(Duration since_epoch, Duration interval,
+                                         OnClockSet on_clock_set) {
+  if (!state_) sys::fail("kevent", EBADF);
+  const ClockId by = state_->own_clock;
+  const bool cancel = by == ClockId::wall && on_clock_set == OnClockSet::cancel;
+  return state_->set(by, std::max(since_epoch, Duration::zero()), interval, cancel);
+}
+
+TimerFd::Setting TimerFd::disarm() {
+  if (!state_) sys::fail("kevent", EBADF);
+  return state_->set(state_->own_clock, std::nullopt, {}, false);
+}
+
+TimerFd::Setting TimerFd::setting() const {
+  if (!state_) sys::fail("kevent", EBADF);
+  const std::lock_guard lock(state_->mutex);
+  return state_->setting();
+}
+
+// Waits without the lock, and collects nothing that another call has armed since: that is looked at
+// again.
+std::uint64_t TimerFd::read() {
+  if (!state_) sys::fail("kevent", EBADF);
+  for (;;) {
+    {
+      const std::lock_guard lock(state_->mutex);
+      const bool cancelled = state_->take_cancellation();
+      const std::uint64_t expirations = state_->take_expirations();
+      state_->wake_at_next();
+      if (cancelled) sys::fail("TimerFd::read", ECANCELED);
+      if (expirations > 0 || !state_->blocking) return expirations;
+    }
+    std::array<struct kevent, 1> event = {};
+    const int count = sys::kevents(fd(), {}, event, std::nullopt);
+    if (count == -1 && errno != EINTR) sys::fail("kevent");
+  }
+}
+
+}  // namespace detent
