@@ -3,14 +3,18 @@
 // looks at every number up to the highest. What the code below minds:
 //  - Numbers from FD_SETSIZE on do not fit the sets: they are refused.
 //  - A closed number fails the whole call with EBADF; fcntl(2) tells which one it is.
-//  - A closed number beyond the process's table of descriptors is not noticed: Linux returns 0 and
-//    leaves its bit as it was. So the sets say nothing after 0.
+//  - A closed number beyond the process's table of descriptors, which is as large in a forked child
+//    as what is open then, is not noticed: Linux leaves its bits as they were and does not count
+//    them. So the sets say nothing after 0, and more bits than counted mean that one is closed.
 //  - Hang-up shows as readable, an error as readable and writable.
 #include <fcntl.h>
 #include <sys/select.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cerrno>
+#include <cstdint>
 #include <vector>
 
 #include "descriptor_book.h"
@@ -26,6 +30,13 @@ struct Sets {
   fd_set writable;
   fd_set exceptional;
 };
+
+int bits_in(const Sets& sets) {
+  int bits = 0;
+  using Words = std::array<std::uint64_t, sizeof(Sets) / sizeof(std::uint64_t)>;
+  for (const std::uint64_t word : std::bit_cast<Words>(sets)) bits += std::popcount(word);
+  return bits;
+}
 
 void put(fd_set& set, int fd, bool in) {
   if (in) {
@@ -130,7 +141,7 @@ int SelectPoller::wait_in_kernel(Sets& found, std::optional<Duration> max_wait) 
     const timespec exact = to_timespec(std::min(left.value_or(kLongestWait), kLongestWait));
     const int result =
         ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact, nullptr);
-    closed = result == -1 && errno == EBADF;
+    closed = result == -1 ? errno == EBADF : result > 0 && result != bits_in(found);
     return closed ? 1 : result;
   });
   return closed ? -1 : bits;
