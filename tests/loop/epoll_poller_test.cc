@@ -162,6 +162,20 @@ TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
   }));
 }
 
+// As after a ring of io_uring was closed on this thread: epoll_wait(2) says EINTR, and there was no
+// signal.
+TEST(EpollPoller, BE_18_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
+  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+    ASSERT_TRUE(testing_support::let_call_fail(SYS_epoll_pwait2, EINTR));
+    Watching watching;
+    watching.poller->modify(watching.pair.near.fd(), {}, kId);
+    const TimePoint start = kernel_clock().now();
+    watching.poller->wait(watching.events, 2ms);  // ends by a wait of zero, which is another call
+    EXPECT_GE(kernel_clock().now() - start, Duration(2ms));
+    EXPECT_TRUE(watching.events.empty());
+  }));
+}
+
 TEST(EpollPoller, D6_DoesNotSpinWhereTheKernelCountsMilliseconds) {
   const auto calls = system_calls_of([] {
     EXPECT_TRUE(become_an_old_kernel());

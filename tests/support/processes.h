@@ -37,9 +37,9 @@ template <class Body>
 
 inline pid_t this_thread_number() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
-/// Returns when that thread of ours sleeps in the kernel.
+/// Returns when that thread, of this process or of another, sleeps in the kernel.
 inline void wait_until_asleep(pid_t thread) {
-  const std::string file = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  const std::string file = "/proc/" + std::to_string(thread) + "/stat";
   for (;;) {
     std::string line;
     std::getline(std::ifstream(file), line);

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the documentation of Python's select module says of select() and of all that it offers,
+// statement by statement (S1, S2, ...), on each poller.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "detent/poller.h"
+#include "detent/reactor.h"
+#include "detent/unique_fd.h"
+#include "support/conformance.h"
+#include "support/connected_pair.h"
+#include "support/errors.h"
+#include "support/poller_fixtures.h"
+#include "support/printing.h"
+#include "support/processes.h"
+#include "support/reactor_fixtures.h"
+#include "support/signal_storm.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::error_of;
+using testing_support::make_pipe;
+using testing_support::make_socket_pair;
+using testing_support::make_tcp_pair;
+using testing_support::message_of;
+using testing_support::put;
+using testing_support::SocketPair;
+
+constexpr Interest kUrgent = {.priority = true};
+
+class SelectModule : public testing_support::PollerOnEveryPoller {
+ protected:
+  // That a wait of this length finds nothing, and not before it is over.
+  void expect_to_sleep(Duration max_wait) {
+    const TimePoint start = kernel_clock().now();
+    EXPECT_TRUE(poll(max_wait).empty());
+    EXPECT_GE(kernel_clock().now() - start, max_wait);
+  }
+};
+
+DETENT_ON_EVERY_POLLER(SelectModule);
+
+TEST_P(SelectModule, S1_AnErrorHasTheNumberOfErrnoItsTextAndTheCall) {
+  constexpr int kUnknown = 12'345;
+  EXPECT_EQ(error_of([&] { poller_->remove(kUnknown); }),
+            std::error_code(ENOENT, std::system_category()));
+  EXPECT_EQ(message_of<std::system_error>([&] { poller_->remove(kUnknown); }),
+            "Poller::remove: " + std::system_category().message(ENOENT));
+}
+
+// ---- S2: integers, or objects that have one
+
+struct UsersOwn {
+  UniqueFd file;
+  [[nodiscard]] int fd() const { return file.fd(); }
+};
+struct Nameless {
+  int number = 0;
+};
+
+template <class Source>
+concept Watchable = requires(Reactor& reactor, const Source& source) {
+  reactor.watch(source, Interest{}, [](Ready) {});
+};
+static_assert(Watchable<int> && Watchable<UniqueFd> && Watchable<UsersOwn>);
+static_assert(!Watchable<Nameless> && !Watchable<std::string>);
+
+TEST_P(SelectModule, S2_ADescriptorIsANumberOrAnythingThatHasOne) {
+  SocketPair first = make_socket_pair();
+  SocketPair second = make_socket_pair();
+  SocketPair third = make_socket_pair();
+  const UsersOwn own{std::move(third.near)};
+  Reactor reactor(testing_support::on_poller(GetParam()));
+  const auto ignore = [](Ready) {};
+  const Watch number = reactor.watch(first.near.fd(), kRead, ignore);
+  const Watch owner = reactor.watch(second.near, kRead, ignore);
+  const Watch users_own = reactor.watch(own, kRead, ignore);
+  for (const SocketPair* pair : {&first, &second, &third}) put(pair->far.fd());
+  EXPECT_EQ(reactor.dispatch(), 3U);
+}
+
+// ---- S3..S6: three lists and a time
+
+TEST_P(SelectModule, S3_EachOfTheThreeInterestsHearsItsOwnReadinessAlone) {
+  const SocketPair pipe = make_pipe();
+  put(pipe.far.fd());
+  poller_->add(pipe.near.fd(), kRead, kFirst);
+  poller_->add(pipe.far.fd(), kWrite, kSecond);
+  EXPECT_EQ(poll(kFirst), Ready{.readable = true});
+  EXPECT_EQ(poll(kSecond), Ready{.writable = true});
+
+  const SocketPair pair = make_tcp_pair();
+  if (!can_.priority) {
+    EXPECT_UNSUPPORTED(poller_->add(pair.near.fd(), kUrgent, kThird));
+    return;
+  }
+  poller_->add(pair.near.fd(), kUrgent, kThird);
+  put(pair.far.fd());
+  EXPECT_EQ(poll(kThird), Ready{}) << "readable, and nobody asked";
+}
+
+TEST_P(SelectModule, S4_WithNoDescriptorAtAllItSleepsForTheTime) { expect_to_sleep(2ms); }
+
+TEST_P(SelectModule, S5_ATimeThatExpiresYieldsNothingAndIsNeverCutShort) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  for (const Duration max_wait :
+       {Duration(-1h), -1ns, 0ns, 1ns, 999ns, 50'000ns, 999'999ns, 1'500'001ns}) {
+    expect_to_sleep(max_wait);
+  }
+}
+
+TEST_P(SelectModule, S5_NoTimeWaitsUntilSomethingIsReady) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  std::thread writer([&, waiting = testing_support::this_thread_number()] {
+    testing_support::wait_until_asleep(waiting);
+    put(pair.far.fd());
+  });
+  EXPECT_EQ(poll(std::nullopt).size(), 1U);
+  writer.join();
+}
+
+TEST_P(SelectModule, S5_WhatIsReadyEndsTheWaitWhateverTheTime) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  put(pair.far.fd());
+  using Wait = std::optional<Duration>;
+  for (const Wait max_wait : {Wait(), Wait(-1h), Wait(0ns), Wait(1ns), Wait(1h), Wait(24h * 365)}) {
+    EXPECT_EQ(poll(max_wait).size(), 1U);
+  }
+}
+
+TEST_P(SelectModule, S6_UrgentDataIsAnExceptionalCondition) {
+  const SocketPair pair = make_tcp_pair();
+  if (!can_.priority) {
+    EXPECT_UNSUPPORTED(poller_->add(pair.near.fd(), kUrgent, kFirst));
+    return;
+  }
+  poller_->add(pair.near.fd(), kUrgent, kFirst);
+  EXPECT_TRUE(poll().empty());
+  ASSERT_EQ(::send(pair.far.fd(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(poll(std::nullopt).size(), 1U);
+  EXPECT_EQ(events_[0].ready, Ready{.priority = true});
+}
+
+// ioctl_tty(2), TIOCPKT: the master is told what is done to the slave.
+TEST_P(SelectModule, S6_SoIsAPseudoTerminalInPacketModeThatWasFlushed) {
+  const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_EQ(::grantpt(master.fd()), 0);
+  ASSERT_EQ(::unlockpt(master.fd()), 0);
+  const UniqueFd slave(::open(::ptsname(master.fd()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  const int on = 1;
+  ASSERT_EQ(::ioctl(master.fd(), TIOCPKT, &on), 0);
+  if (!can_.priority) {
+    EXPECT_UNSUPPORTED(poller_->add(master.fd(), kUrgent, kFirst));
+    return;
+  }
+  poller_->add(master.fd(), kUrgent, kFirst);
+  EXPECT_TRUE(poll().empty());
+  ASSERT_EQ(::tcflush(slave.fd(), TCIFLUSH), 0);
+  EXPECT_EQ(poll(kFirst), Ready{.priority = true});
+}
+
+// ---- S7, S9: files and pipes
+
+TEST_P(SelectModule, S7_ARegularFileIsRefusedAndSoIsADirectory) {
+  for (const char* path : {"/proc/self/exe", "/"}) {
+    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(error_of([&] { poller_->add(file.fd(), kRead, kFirst); }),
+              std::error_code(EPERM, std::system_category()));
+  }
+}
+
+TEST_P(SelectModule, S9_APipeThatIsWritableTakesPipeBufBytesAtOnce) {
+  static_assert(PIPE_BUF >= 512, "POSIX promises that");
+  const SocketPair pipe = make_pipe();
+  std::array<char, PIPE_BUF> bytes = {};
+  while (::write(pipe.far.fd(), bytes.data(), bytes.size()) > 0) {
+  }
+  poller_->add(pipe.far.fd(), kWrite, kFirst);
+  EXPECT_TRUE(poll().empty()) << "it is full";
+  ASSERT_EQ(::read(pipe.near.fd(), bytes.data(), bytes.size()), PIPE_BUF);
+  EXPECT_EQ(poll(kFirst), Ready{.writable = true});
+  EXPECT_EQ(::write(pipe.far.fd(), bytes.data(), bytes.size()), PIPE_BUF) << "none, or all";
+}
+
+// ---- S11..S13: what select() does not say, and does
+
+TEST_P(SelectModule, S11_ALargeDescriptorNumberWorksOrIsRefusedWhenAdded) {
+  rlimit files = {};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd());
+  const UniqueFd large(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, 2000));
+  ASSERT_GE(large.fd(), 2000) << "the limit of descriptors here is " << files.rlim_max;
+  const std::error_code error = error_of([&] { poller_->add(large.fd(), kRead, kFirst); });
+  if (large.fd() < can_.descriptor_limit) {
+    EXPECT_FALSE(error);
+    EXPECT_EQ(poll(kFirst), Ready{.readable = true});
+  } else {
+    EXPECT_DIFFERENCE(error == std::errc::invalid_argument);
+    EXPECT_TRUE(poll().empty());
+  }
+}
+
+TEST_P(SelectModule, S12_AClosedDescriptorIsNamedAndSpoilsNobodyElsesWait) {
+  SocketPair closed = make_socket_pair();
+  const SocketPair other = make_socket_pair();
+  put(other.far.fd());
+  poller_->add(closed.near.fd(), kRead, kFirst);
+  poller_->add(other.near.fd(), kRead, kSecond);
+  const int number = closed.near.fd();
+  closed.near.reset();
+  if (can_.file_identity) {  // it watches files, and this one has gone in silence
+    const std::vector<Event> told = poll();
+    EXPECT_DIFFERENCE(told.size() == 1 && told[0].id == kSecond);
+    poller_->modify(number, kBoth, kFirst);
+  }
+  EXPECT_EQ(poll().size(), 2U);
+  for (const Event& event : events_) {
+    EXPECT_EQ(event.ready, event.id == kFirst ? Ready{.invalid = true} : Ready{.readable = true});
+  }
+  EXPECT_EQ(poll().size(), 1U) << "once";
+  EXPECT_EQ(events_[0].id, kSecond);
+}
+
+TEST_P(SelectModule, S13_InterruptionsNeitherSurfaceNorChangeTheTime) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  const testing_support::SignalStorm storm;
+  while (storm.handled() == 0) expect_to_sleep(20ms);
+}
+
+}  // namespace
+}  // namespace detent

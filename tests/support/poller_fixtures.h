@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// A poller by itself, for tests that run on each poller of this machine with a real kernel.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "detent/poller.h"
+
+namespace detent::testing_support {
+
+class PollerOnEveryPoller : public testing::TestWithParam<std::string_view> {
+ protected:
+  static constexpr Interest kRead = {.readable = true};
+  static constexpr Interest kWrite = {.writable = true};
+  static constexpr Interest kBoth = {.readable = true, .writable = true};
+  static constexpr HandlerId kFirst = {.slot = 1, .generation = 1};
+  static constexpr HandlerId kSecond = {.slot = 2, .generation = 1};
+  static constexpr HandlerId kThird = {.slot = 3, .generation = 1};
+
+  /// What a wait finds, which does not sleep unless told to.
+  std::vector<Event>& poll(std::optional<Duration> max_wait = Duration::zero()) {
+    poller_->wait(events_, max_wait);
+    return events_;
+  }
+  /// The last report on `id` in a wait that does not sleep.
+  Ready poll(HandlerId id) {
+    Ready found;
+    for (const Event& event : poll()) {
+      if (event.id == id) found = event.ready;
+    }
+    return found;
+  }
+
+  std::unique_ptr<Poller> poller_ = make_poller(GetParam());
+  const Capabilities can_ = poller_->capabilities();
+  std::vector<Event> events_;
+};
+
+}  // namespace detent::testing_support
