@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "support/allocations.h"
+#include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/poller_stage.h"
@@ -201,8 +202,16 @@ TEST_P(PollerContract, D2_HangUpImpliesReadable) {
   stage_->close_peer(fd);
   const Ready ready = poll(id);
   EXPECT_TRUE(ready.readable);
-  EXPECT_EQ(ready.hangup, can_.hangup);
-  EXPECT_EQ(ready.read_closed, can_.read_closed);
+  if (can_.hangup) {
+    EXPECT_TRUE(ready.hangup);
+  } else {
+    EXPECT_DIFFERENCE(!ready.hangup);
+  }
+  if (can_.read_closed) {
+    EXPECT_TRUE(ready.read_closed);
+  } else {
+    EXPECT_DIFFERENCE(!ready.read_closed);
+  }
 }
 
 TEST_P(PollerContract, D2_HangUpComesUnaskedAndReadClosedDoesNot) {
@@ -212,9 +221,12 @@ TEST_P(PollerContract, D2_HangUpComesUnaskedAndReadClosedDoesNot) {
   stage_->close_peer(fd);
   const Ready ready = poll(id);
   EXPECT_TRUE(ready.writable);
-  EXPECT_EQ(ready.hangup, can_.hangup);
-  EXPECT_EQ(ready.readable, can_.hangup);
   EXPECT_FALSE(ready.read_closed);
+  if (can_.hangup) {
+    EXPECT_TRUE(ready.hangup && ready.readable);
+  } else {
+    EXPECT_DIFFERENCE(!ready.hangup && !ready.readable);
+  }
 }
 
 TEST_P(PollerContract, D4_APausedOneHearsNoHangUpUntilItIsResumed) {
@@ -300,20 +312,22 @@ TEST_P(PollerContract, D3_AOneShotThatFiredMayBePausedAndResumed) {
 
 TEST_P(PollerContract, D3_AnEdgeIsNotSupportedWhereCapabilitiesSaySo) {
   const int fd = stage_->open();
-  const auto error = error_of([&] { poller_.add(fd, kReadEdge, next_id()); });
   if (can_.edge) {
-    EXPECT_FALSE(error) << error.message();
+    EXPECT_FALSE(error_of([&] { poller_.add(fd, kReadEdge, next_id()); }));
     return;
   }
-  EXPECT_EQ(error, std::errc::not_supported);
+  EXPECT_UNSUPPORTED(poller_.add(fd, kReadEdge, next_id()));
   poller_.add(fd, kRead, next_id());
-  EXPECT_EQ(error_of([&] { poller_.modify(fd, kReadEdge, next_id()); }), std::errc::not_supported);
+  EXPECT_UNSUPPORTED(poller_.modify(fd, kReadEdge, next_id()));
 }
 
 TEST_P(PollerContract, D3_AnEdgeIsReportedOnceForEachArrival) {
-  if (!can_.edge) GTEST_SKIP() << "no edges here";
   const int fd = open_readable();
   const HandlerId id = next_id();
+  if (!can_.edge) {
+    EXPECT_UNSUPPORTED(poller_.add(fd, kReadEdge, id));
+    return;
+  }
   poller_.add(fd, kReadEdge, id);
   EXPECT_EQ(poll(id), kReadable);
   EXPECT_TRUE(poll().empty()) << "nothing new";
@@ -323,9 +337,12 @@ TEST_P(PollerContract, D3_AnEdgeIsReportedOnceForEachArrival) {
 }
 
 TEST_P(PollerContract, REG_20_AnEdgeArmedAgainWithDataPendingFires) {
-  if (!can_.edge) GTEST_SKIP() << "no edges here";
   const int fd = open_readable();
   const HandlerId id = next_id();
+  if (!can_.edge) {
+    EXPECT_UNSUPPORTED(poller_.add(fd, kReadEdge, id));
+    return;
+  }
   poller_.add(fd, kReadEdge, id);
   for (int round = 0; round < 3; ++round) {
     EXPECT_EQ(poll(id), kReadable);
@@ -515,7 +532,7 @@ TEST_P(PollerContract, REG_16_TogglingAHundredThousandTimesAllocatesNothingAndCh
 
 TEST_P(PollerContract, D7_TheNativeHandleIsReadableWhileAWaitWouldFindSomething) {
   if (!can_.native_handle) {
-    EXPECT_EQ(error_of([&] { std::ignore = poller_.native_handle(); }), std::errc::not_supported);
+    EXPECT_UNSUPPORTED(poller_.native_handle());
     return;
   }
   const int fd = stage_->open();

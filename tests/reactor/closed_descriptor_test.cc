@@ -17,6 +17,7 @@
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "detent/unique_fd.h"
+#include "support/conformance.h"
 #include "support/errors.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
@@ -179,7 +180,8 @@ TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReaches
   next.send();
   turn();
   if (!capabilities_.file_identity) {
-    EXPECT_EQ(told, (std::vector<Ready>{{.readable = true}})) << "the next file, for all it knows";
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_DIFFERENCE(told[0] == Ready{.readable = true});  // the next file, for all it knows
     return;
   }
   for (const Ready& ready : told) EXPECT_TRUE(ready.invalid) << "no ghost of the new file";

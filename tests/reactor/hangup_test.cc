@@ -16,6 +16,7 @@
 
 #include "detent/reactor.h"
 #include "detent/unique_fd.h"
+#include "support/conformance.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
 
@@ -27,7 +28,25 @@ using testing_support::ReactorOnEveryPoller;
 using testing_support::WatchedPipe;
 using testing_support::WatchedSocket;
 
-class HangUpOnEveryPoller : public ReactorOnEveryPoller {};
+constexpr Interest kUrgent = {.priority = true};
+
+class HangUpOnEveryPoller : public ReactorOnEveryPoller {
+ protected:
+  // Whether a hang-up comes to whoever waits for something else. Where not, it says what does.
+  bool hang_ups_come_unasked() {
+    WatchedSocket socket;
+    if (!capabilities_.priority) {
+      EXPECT_UNSUPPORTED(reactor_.watch(socket, kUrgent, [](Ready) {}));
+      return false;
+    }
+    if (capabilities_.hangup) return true;
+    const Watch watch = reactor_.watch(socket, kUrgent, [](Ready) {});
+    socket.close_peer();
+    const std::size_t calls = turn();
+    EXPECT_DIFFERENCE(calls == 0);
+    return false;
+  }
+};
 
 TEST_P(HangUpOnEveryPoller, HUP_01_APeerThatClosedIsReadableAndReadsAsEndOfFile) {
   WatchedSocket socket;
@@ -40,6 +59,8 @@ TEST_P(HangUpOnEveryPoller, HUP_01_APeerThatClosedIsReadableAndReadsAsEndOfFile)
   EXPECT_TRUE(told[0].readable);
   if (capabilities_.hangup) {
     EXPECT_TRUE(told[0].hangup);
+  } else {
+    EXPECT_DIFFERENCE(!told[0].hangup);
   }
   char byte = 0;
   EXPECT_EQ(::read(socket.fd(), &byte, 1), 0);
@@ -53,8 +74,12 @@ TEST_P(HangUpOnEveryPoller, D2_AHalfClosedPeerIsReadableAndReadClosed) {
       reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
   ASSERT_EQ(0, ::shutdown(socket.peer(), SHUT_WR));
   turn();
-  EXPECT_EQ(told,
-            (std::vector<Ready>{{.readable = true, .read_closed = capabilities_.read_closed}}));
+  ASSERT_EQ(told.size(), 1U);
+  if (capabilities_.read_closed) {
+    EXPECT_EQ(told[0], (Ready{.readable = true, .read_closed = true}));
+  } else {
+    EXPECT_DIFFERENCE(told[0] == Ready{.readable = true});
+  }
 }
 
 TEST_P(HangUpOnEveryPoller, Howto_T23_AfterEndOfFileTheWatchEndsInItsOwnCallback) {
@@ -145,15 +170,16 @@ TEST_P(HangUpOnEveryPoller, HUP_05_APipesWriterHearsThatItsReaderHasGone) {
   EXPECT_TRUE(told[0].error || told[0].writable);
   if (capabilities_.hangup) {
     EXPECT_TRUE(told[0].error);
+  } else {
+    EXPECT_DIFFERENCE(told[0].writable && !told[0].hangup);
   }
 }
 
 TEST_P(HangUpOnEveryPoller, D4_AHangUpThatNobodyAskedForIsToldOnceUntilTheWatchIsSetAgain) {
-  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  if (!hang_ups_come_unasked()) return;
   WatchedSocket socket;
   std::vector<Ready> told;
-  Watch watch =
-      reactor_.watch(socket, {.priority = true}, [&](Ready ready) { told.push_back(ready); });
+  Watch watch = reactor_.watch(socket, kUrgent, [&](Ready ready) { told.push_back(ready); });
   socket.close_peer();
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.hangup = true}}));
@@ -162,7 +188,7 @@ TEST_P(HangUpOnEveryPoller, D4_AHangUpThatNobodyAskedForIsToldOnceUntilTheWatchI
   watch.resume();
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(turn(), 0U);
-  watch.set_interest({.priority = true});
+  watch.set_interest(kUrgent);
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(turn(), 0U);
   watch.pause();
@@ -172,24 +198,28 @@ TEST_P(HangUpOnEveryPoller, D4_AHangUpThatNobodyAskedForIsToldOnceUntilTheWatchI
 }
 
 TEST_P(HangUpOnEveryPoller, D4_AnErrorThatNobodyAskedForIsToldOnce) {
-  if (!capabilities_.hangup) GTEST_SKIP() << "cannot be told apart";
   WatchedPipe pipe;
   std::vector<Ready> told;
   // A pipe's writing end is never readable.
   Watch watch =
       reactor_.watch(pipe.peer(), {.readable = true}, [&](Ready ready) { told.push_back(ready); });
   pipe.close();
+  if (!capabilities_.hangup) {
+    turn();
+    EXPECT_DIFFERENCE(told.empty() || told[0] == Ready{.readable = true});
+    return;
+  }
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.error = true}}));
   EXPECT_LT(turns_in(20ms), kFewTurns);
 }
 
 TEST_P(HangUpOnEveryPoller, D4_AWatchThatIsSetAgainInThatCallbackSpeaksOn) {
-  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  if (!hang_ups_come_unasked()) return;
   WatchedSocket socket;
   Watch watch;
   std::vector<Ready> told;
-  watch = reactor_.watch(socket, {.priority = true}, [&](Ready ready) {
+  watch = reactor_.watch(socket, kUrgent, [&](Ready ready) {
     told.push_back(ready);
     watch.set_interest({.readable = true});
   });
@@ -200,10 +230,10 @@ TEST_P(HangUpOnEveryPoller, D4_AWatchThatIsSetAgainInThatCallbackSpeaksOn) {
 }
 
 TEST_P(HangUpOnEveryPoller, D4_AWatchThatThrewInThatCallbackIsSilentToo) {
-  if (!capabilities_.hangup || !capabilities_.priority) GTEST_SKIP() << "cannot be told apart";
+  if (!hang_ups_come_unasked()) return;
   WatchedSocket socket;
-  const Watch watch = reactor_.watch(socket, {.priority = true},
-                                     [](Ready) { throw std::runtime_error("hang-up"); });
+  const Watch watch =
+      reactor_.watch(socket, kUrgent, [](Ready) { throw std::runtime_error("hang-up"); });
   socket.close_peer();
   EXPECT_THROW(turn(), std::runtime_error);
   EXPECT_LT(turns_in(20ms), kFewTurns);
