@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <list>
 #include <memory>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "support/child_program.h"
+#include "support/conformance.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
 #include "support/tcp_client.h"
@@ -55,6 +57,14 @@ class ExamplesOnEveryPoller : public testing::TestWithParam<std::string_view> {
     if (program_->is_running()) program_->send_signal(SIGTERM);
     EXPECT_EQ(program_->wait(), -SIGTERM) << program_->output();
     EXPECT_EQ(program_->errors(), "");
+  }
+
+  // Where not, a program hears that when it asks for the descriptor.
+  static bool can_be_embedded() {
+    const auto poller = make_poller(GetParam());
+    if (poller->capabilities().native_handle) return true;
+    EXPECT_UNSUPPORTED(poller->native_handle());
+    return false;
   }
 
   void expect_it_ends_well() {
@@ -316,12 +326,39 @@ TEST_P(ExamplesOnEveryPoller, TM4_PeriodicJobsShowsBothFatesOfMissedPeriodsAndEn
   EXPECT_GE(most_at_once, 3) << "at least three fit in the 700 ms of the busy callback";
 }
 
+// ---- raw_epoll and raw_kqueue: each is there where its kernel is
+
+class RawExamplesOnEveryPoller : public ExamplesOnEveryPoller {
+ protected:
+  // What one of them prints, if there is one of that name.
+  std::optional<std::string> output_of(std::string_view name) {
+    if (!std::filesystem::exists(example(name))) return std::nullopt;
+    start(name);
+    expect_it_ends_well();
+    return program_->output();
+  }
+};
+
+TEST_P(RawExamplesOnEveryPoller, P11_RawEpollPrintsWhatItsMasksHaveSeen) {
+  const auto output = output_of("raw_epoll");
+  if (!output) GTEST_SKIP() << "no epoll here";
+  EXPECT_EQ(*output, "writing OUT WRNORM\nreading IN RDNORM\nsecond IN\n");
+}
+
+TEST_P(RawExamplesOnEveryPoller, K4_RawKqueuePrintsAllSixFieldsAsTheyWereGiven) {
+  const auto output = output_of("raw_kqueue");
+  if (!output) GTEST_SKIP() << "no kqueue here";
+  EXPECT_EQ(*output,
+            "timer 1 expired 1 times\n"
+            "ident 4711\nfilter 1\nflags 1\nfflags 49374\ndata 42\nudata hello\n");
+}
+
+DETENT_ON_EVERY_POLLER(RawExamplesOnEveryPoller);
+
 // ---- embed_in_poll
 
 TEST_P(ExamplesOnEveryPoller, D7_EmbedInPollServesBothLoops) {
-  if (!make_poller(GetParam())->capabilities().native_handle) {
-    GTEST_SKIP() << GetParam() << " has no descriptor to embed";
-  }
+  if (!can_be_embedded()) return;
   start("embed_in_poll");
   expect_it_ends_well();
   std::vector<std::string> ticks;
@@ -340,9 +377,7 @@ TEST_P(ExamplesOnEveryPoller, D7_EmbedInPollServesBothLoops) {
 }
 
 TEST_P(ExamplesOnEveryPoller, D7_EmbedInPollSleepsBetweenItsTicks) {
-  if (!make_poller(GetParam())->capabilities().native_handle) {
-    GTEST_SKIP() << GetParam() << " has no descriptor to embed";
-  }
+  if (!can_be_embedded()) return;
   start("embed_in_poll");
   program_->wait_for_line("tick 1");
   const auto calls = system_calls_until(*program_, 3);
