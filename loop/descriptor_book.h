@@ -42,6 +42,7 @@ class DescriptorBook {
       sys::check(::fcntl(fd, F_GETFD), "Poller::add");
       entries_.resize(std::max(index + 1, entries_.size() * 2));
     }
+    changed_.reserve(entries_.size());  // so that noting a change cannot fail
     if (++last_serial_ == 0) ++last_serial_;
     Entry& entry = entries_[index];
     entry.id = id;
@@ -85,7 +86,7 @@ class DescriptorBook {
     }
   }
 
-  void note_change(int fd, Entry& entry) {
+  void note_change(int fd, Entry& entry) noexcept {
     if (entry.changed) return;
     changed_.push_back(fd);
     entry.changed = true;

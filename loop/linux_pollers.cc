@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <array>
 
+#include "io_uring.h"
 #include "pollers.h"
 
 namespace detent {
@@ -10,6 +11,7 @@ namespace detent {
 std::span<const PollerRow> platform_pollers() noexcept {
   static constexpr std::array kRows = {
       PollerRow{"epoll", &make_epoll_poller},
+      PollerRow{"io_uring", &make_io_uring_poller, &io_uring_absence},
       PollerRow{"poll", &make_poll_poller},
       PollerRow{"select", &make_select_poller},
       PollerRow{"kqueue", nullptr, [] { return std::string("it is a call of BSD and macOS"); }},

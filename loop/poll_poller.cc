@@ -15,25 +15,6 @@
 namespace detent {
 namespace {
 
-short to_mask(Interest interest) {
-  short mask = 0;
-  // Asked of a writer alone, it would come at every wait while the peer still reads.
-  if (interest.readable) mask |= POLLIN | sys::kPollReadClosed;
-  if (interest.writable) mask |= POLLOUT;
-  if (interest.priority) mask |= POLLPRI;
-  return mask;
-}
-
-Ready to_ready(short mask) {
-  return {.readable = (mask & (POLLIN | POLLHUP)) != 0,
-          .writable = (mask & POLLOUT) != 0,
-          .priority = (mask & POLLPRI) != 0,
-          .read_closed = (mask & sys::kPollReadClosed) != 0,
-          .hangup = (mask & POLLHUP) != 0,
-          .error = (mask & POLLERR) != 0,
-          .invalid = (mask & POLLNVAL) != 0};
-}
-
 class PollPoller final : public Poller {
  public:
   void add(int fd, Interest interest, HandlerId id) override;
@@ -80,7 +61,7 @@ void PollPoller::modify(int fd, Interest interest, HandlerId id) {
   entry.id = id;
   entry.one_shot = interest.trigger == Trigger::one_shot;
   polled_[entry.place] = {
-      .fd = interest.empty() ? ~fd : fd, .events = to_mask(interest), .revents = 0};
+      .fd = interest.empty() ? ~fd : fd, .events = to_poll_mask(interest), .revents = 0};
 }
 
 void PollPoller::remove(int fd) {
@@ -114,7 +95,7 @@ void PollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wa
 
 void PollPoller::report(pollfd& polled, std::vector<Event>& events) {
   const Entry& entry = *book_.find(polled.fd);
-  events.push_back({.id = entry.id, .ready = to_ready(polled.revents)});
+  events.push_back({.id = entry.id, .ready = from_poll_mask(polled.revents)});
   if (events.back().ready.invalid) closed_.push_back(polled.fd);
   if (entry.one_shot) polled.fd = ~polled.fd;  // silent until modified
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "pollers.h"
 
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -57,6 +58,25 @@ void check_supported(Interest interest, const Capabilities& capabilities) {
   const bool supported = (interest.trigger != Trigger::edge || capabilities.edge) &&
                          (!interest.priority || capabilities.priority);
   if (!supported) sys::fail("Interest", ENOTSUP);
+}
+
+short to_poll_mask(Interest interest) noexcept {
+  short mask = 0;
+  // Asked of a writer alone, it would come at every wait while the peer still reads.
+  if (interest.readable) mask |= POLLIN | sys::kPollReadClosed;
+  if (interest.writable) mask |= POLLOUT;
+  if (interest.priority) mask |= POLLPRI;
+  return mask;
+}
+
+Ready from_poll_mask(short mask) noexcept {
+  return {.readable = (mask & (POLLIN | POLLHUP)) != 0,
+          .writable = (mask & POLLOUT) != 0,
+          .priority = (mask & POLLPRI) != 0,
+          .read_closed = (mask & sys::kPollReadClosed) != 0,
+          .hangup = (mask & POLLHUP) != 0,
+          .error = (mask & POLLERR) != 0,
+          .invalid = (mask & POLLNVAL) != 0};
 }
 
 }  // namespace detent

@@ -42,4 +42,8 @@ void check_waitable(int fd);
 /// For pollers that lack them: throws not_supported for what `capabilities` does not list.
 void check_supported(Interest interest, const Capabilities& capabilities);
 
+/// As poll(2) spells it.
+[[nodiscard]] short to_poll_mask(Interest interest) noexcept;
+[[nodiscard]] Ready from_poll_mask(short mask) noexcept;
+
 }  // namespace detent

@@ -120,7 +120,8 @@ class Poller {
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
 
   /// A descriptor that is readable while `wait` would find something, for use in another loop; it
-  /// belongs to the poller. not_supported where capabilities() says so.
+  /// belongs to the poller. What has been read since may keep it readable until a `wait` has
+  /// looked. not_supported where capabilities() says so.
   [[nodiscard]] virtual int native_handle() const = 0;
 };
 

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSL-1.0
+// io_uring(7) as a poller. Each descriptor has a request that completes once, when it is ready
+// (IORING_OP_POLL_ADD); the next wait pushes it again, and submits it with the call that waits. If
+// the descriptor is still ready then, it completes at once: a level. What the code below minds:
+//  - A request holds its file: while it is in flight, closing the descriptor closes nothing, and
+//    the other side sees no end of file. So remove() withdraws the request, and enters until the
+//    kernel has let go. Not by IORING_OP_POLL_REMOVE: a request that was woken for what has been
+//    read since survives that.
+//  - What completed before the wait is old news: it may have been read since. And a wake-up's
+//    completion has the wake-up's bits, which can be too few (an error that can be read) or too
+//    many (POLLPRI with any data). About both poll(2) is asked. What comes with the wait and says
+//    readable or writable is believed: so a busy loop, and one that sleeps, make one call a wait.
+//  - POLLPRI is no reason to wake a request, but urgent data comes with POLLRDBAND.
+//  - POLLRDHUP completes every request, asked for or not: once the peer has sent its last, a writer
+//    would be told for ever. Its request has to be one that goes on (IORING_POLL_ADD_MULTI), which
+//    tells what is there when it is armed and then what is new.
+//  - A ring that defers its work wakes nobody who sleeps on its descriptor with epoll or another
+//    ring. It is replaced by one that does not when the native handle is asked for.
+// A thread of the kernel's that submits (IORING_SETUP_SQPOLL) would keep its maker's privileges.
+#include <linux/io_uring.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "descriptor_book.h"
+#include "io_uring.h"
+#include "pollers.h"
+#include "sys.h"
+#include "wait_time.h"
+
+namespace detent {
+namespace {
+
+// One enter submits that many requests, and the kernel keeps that many completions without
+// allocating. More take more calls, and are not lost.
+constexpr unsigned kRequests = 256;
+constexpr unsigned kCompletions = 4096;
+
+constexpr short kNothing = 0;
+
+short to_mask(Interest interest) {
+  const short mask = to_poll_mask(interest);
+  return static_cast<short>(interest.priority ? mask | POLLRDBAND : mask);
+}
+
+// Whether it can be believed though it comes from a wake-up.
+bool is_plain(int mask) { return (mask & (POLLIN | POLLOUT)) != 0 && (mask & POLLPRI) == 0; }
+
+class IoUringPoller final : public Poller {
+ public:
+  void add(int fd, Interest interest, HandlerId id) override;
+  void modify(int fd, Interest interest, HandlerId id) override;
+  void remove(int fd) override;
+  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+
+  [[nodiscard]] Capabilities capabilities() const noexcept override {
+    return {.priority = true, .read_closed = true, .hangup = true, .native_handle = true};
+  }
+  [[nodiscard]] std::string_view name() const noexcept override { return "io_uring"; }
+  [[nodiscard]] int native_handle() const override;
+
+ private:
+  // Listed as changed while what is wanted is not what is in flight.
+  struct Entry : BookEntry {
+    std::uint32_t arming = 0;  // which request
+    short wanted = kNothing;
+    short armed = kNothing;  // what the request in flight asks for
+    bool one_shot = false;
+    bool half_closed = false;  // the peer has sent its last, which was not asked for
+    bool told = false;         // the request in flight, which goes on, has to be renewed
+  };
+
+  // What comes back with a completion: the descriptor, and which of its requests it was.
+  static std::uint64_t mark_of(int fd, const Entry& entry) noexcept {
+    return (std::uint64_t{entry.arming} << 32U) | static_cast<std::uint32_t>(fd);
+  }
+  static int fd_of(std::uint64_t mark) noexcept { return static_cast<int>(mark & UINT32_MAX); }
+  static int told_for(const Entry& entry) noexcept {
+    return entry.wanted | POLLERR | POLLHUP | POLLNVAL;
+  }
+  // Null unless that is awaited: what was withdrawn completes as well, even as ready.
+  Entry* find(std::uint64_t mark) noexcept {
+    Entry* entry = book_.find(fd_of(mark));
+    if (entry == nullptr || entry->armed == kNothing || entry->told) return nullptr;
+    return mark_of(fd_of(mark), *entry) == mark ? entry : nullptr;
+  }
+
+  void want(int fd, Entry& entry, Interest interest);
+  void push_changes();
+  void arm(int fd, Entry& entry) noexcept;
+  void disarm(int fd, Entry& entry) noexcept;
+  void submit_changes();
+
+  void forget(int fd, Entry& entry) noexcept;
+
+  int look(std::vector<Event>& events, std::optional<Duration> max_wait);
+  bool gather(std::vector<Event>& events, bool old_news);
+  bool take(const io_uring_cqe& completion, std::vector<Event>& events, bool old_news);
+  static bool settle(const io_uring_cqe& completion, Entry& entry) noexcept;
+  void ask_poll(std::vector<Event>& events);
+  void report(int fd, Entry& entry, int mask, std::vector<Event>& events);
+
+  static std::unique_ptr<IoUring> make_ring(RingWork work) {
+    return std::make_unique<IoUring>(kRequests, kCompletions, work);
+  }
+  void become_pollable();
+
+  std::unique_ptr<IoUring> ring_ = make_ring(RingWork::deferred);
+  DescriptorBook<Entry> book_;
+  std::vector<pollfd> doubtful_;
+  std::uint32_t last_arming_ = 0;
+  bool pollable_ = false;  // somebody may sleep on the native handle
+};
+
+void IoUringPoller::add(int fd, Interest interest, HandlerId id) {
+  check_supported(interest, capabilities());
+  book_.add(fd, id, [&](const Entry&) {
+    check_waitable(fd);
+    if (fd == ring_->fd()) sys::fail("Poller::add", EINVAL);
+  });
+  want(fd, *book_.find(fd), interest);
+  if (pollable_) submit_changes();
+}
+
+void IoUringPoller::modify(int fd, Interest interest, HandlerId id) {
+  Entry& entry = book_.at(fd, "Poller::modify");
+  check_supported(interest, capabilities());
+  entry.id = id;
+  want(fd, entry, interest);
+}
+
+void IoUringPoller::want(int fd, Entry& entry, Interest interest) {
+  entry.wanted = to_mask(interest);
+  entry.one_shot = interest.trigger == Trigger::one_shot;
+  if (entry.wanted != entry.armed || entry.told) book_.note_change(fd, entry);
+}
+
+void IoUringPoller::remove(int fd) {
+  Entry& entry = book_.at(fd, "Poller::remove");
+  const bool in_flight = entry.armed != kNothing;
+  forget(fd, entry);
+  if (!in_flight) return;
+  // One enter does so much of the work that was put off, and no more.
+  while (ring_->submit() != -1 && ring_->has_work()) {
+  }
+  // What was withdrawn would keep the native handle readable.
+  while (ring_->front() != nullptr && find(ring_->front()->user_data) == nullptr) ring_->pop();
+}
+
+// Out of memory the request stays, and its file, until it completes; nobody hears of it.
+void IoUringPoller::forget(int fd, Entry& entry) noexcept {
+  if (entry.armed != kNothing && ring_->make_room(1)) disarm(fd, entry);
+  book_.remove(entry);
+}
+
+void IoUringPoller::push_changes() {
+  while (book_.has_changes()) {
+    if (!ring_->make_room(2)) sys::fail("io_uring_enter");
+    const int fd = book_.take_change();
+    if (Entry* entry = book_.find(fd)) arm(fd, *entry);
+  }
+}
+
+void IoUringPoller::arm(int fd, Entry& entry) noexcept {
+  if (entry.wanted == entry.armed && !entry.told) return;
+  if (entry.armed != kNothing) disarm(fd, entry);
+  if (entry.wanted == kNothing) return;
+  entry.arming = ++last_arming_;
+  entry.armed = entry.wanted;
+  io_uring_sqe request = {};
+  request.opcode = IORING_OP_POLL_ADD;
+  request.fd = fd;
+  request.len = entry.half_closed && (entry.wanted & POLLRDHUP) == 0 ? IORING_POLL_ADD_MULTI : 0;
+  request.poll_events = static_cast<std::uint16_t>(entry.wanted);
+  request.user_data = mark_of(fd, entry);
+  ring_->push(request);
+}
+
+void IoUringPoller::disarm(int fd, Entry& entry) noexcept {
+  io_uring_sqe request = {};
+  request.opcode = IORING_OP_ASYNC_CANCEL;
+  request.fd = -1;
+  request.addr = mark_of(fd, entry);
+  request.user_data = UINT64_MAX;  // nobody's
+  request.flags = IOSQE_CQE_SKIP_SUCCESS;
+  ring_->push(request);
+  entry.armed = kNothing;
+  entry.told = false;
+}
+
+void IoUringPoller::submit_changes() {
+  if (!book_.has_changes()) return;
+  push_changes();
+  if (ring_->submit() == -1) sys::fail("io_uring_enter");
+}
+
+void IoUringPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  begin_batch(events);
+  doubtful_.clear();  // after a wait that threw
+  doubtful_.reserve(events.capacity());
+  wait_in_full("io_uring_enter", max_wait,
+               [&](std::optional<Duration> left) { return look(events, left); });
+  if (pollable_) submit_changes();
+}
+
+// How many events there are, or -1. With none, all that is wanted is in flight.
+int IoUringPoller::look(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  do {
+    const bool old_news = ring_->has_news();
+    push_changes();
+    if (ring_->enter(max_wait) == -1) {
+      if (errno == EEXIST) throw std::logic_error("Poller: this io_uring is another thread's");
+      return -1;
+    }
+    while (events.size() < events.capacity() && gather(events, old_news)) ask_poll(events);
+    max_wait = Duration::zero();
+  } while (events.empty() && book_.has_changes());  // old news that was not true any more
+  return static_cast<int>(events.size());
+}
+
+// False when nothing was there.
+bool IoUringPoller::gather(std::vector<Event>& events, bool old_news) {
+  bool found = false;
+  while (events.size() + doubtful_.size() < events.capacity()) {
+    if (const io_uring_cqe* completion = ring_->front()) {
+      found |= take(*completion, events, old_news);
+    } else if (!ring_->has_news() || ring_->submit() == -1) {
+      break;
+    }
+  }
+  return found;
+}
+
+// False for what concerns nobody.
+bool IoUringPoller::take(const io_uring_cqe& completion, std::vector<Event>& events,
+                         bool old_news) {
+  const int fd = fd_of(completion.user_data);
+  const int result = completion.res;
+  Entry* entry = find(completion.user_data);
+  const bool concerned = entry != nullptr && settle(completion, *entry);
+  ring_->pop();
+  if (!concerned) return false;
+  book_.note_change(fd, *entry);
+  if (result < 0 && result != -EBADF) sys::fail("io_uring_enter", -result);
+  if (result == -EBADF) {
+    report(fd, *entry, POLLNVAL, events);
+  } else if (old_news || !is_plain(result)) {
+    doubtful_.push_back({.fd = fd, .events = entry->wanted, .revents = 0});
+  } else {
+    report(fd, *entry, result, events);
+  }
+  return true;
+}
+
+// False for a completion that says nothing to the entry, and after which its request goes on.
+bool IoUringPoller::settle(const io_uring_cqe& completion, Entry& entry) noexcept {
+  const bool in_flight = (completion.flags & IORING_CQE_F_MORE) != 0;
+  if (completion.res > 0) entry.half_closed |= (completion.res & ~entry.wanted & POLLRDHUP) != 0;
+  if (in_flight && (completion.res & told_for(entry)) == 0) return false;
+  entry.told = in_flight;
+  if (!in_flight) entry.armed = kNothing;
+  return true;
+}
+
+void IoUringPoller::ask_poll(std::vector<Event>& events) {
+  if (doubtful_.empty()) return;
+  wait_in_full("poll", Duration::zero(), [this](std::optional<Duration> left) {
+    return sys::poll(doubtful_.data(), doubtful_.size(), left);
+  });
+  for (const pollfd& asked : doubtful_) {
+    report(asked.fd, *book_.find(asked.fd), asked.revents, events);
+  }
+  doubtful_.clear();
+}
+
+void IoUringPoller::report(int fd, Entry& entry, int mask, std::vector<Event>& events) {
+  const Ready ready = from_poll_mask(static_cast<short>(mask & told_for(entry)));
+  if (ready == Ready{}) return;
+  events.push_back({.id = entry.id, .ready = ready});
+  if (entry.one_shot) entry.wanted = kNothing;  // until modified
+  if (ready.invalid) forget(fd, entry);
+}
+
+int IoUringPoller::native_handle() const {
+  auto& self = const_cast<IoUringPoller&>(*this);  // no poller is made const
+  if (!pollable_) self.become_pollable();
+  self.submit_changes();
+  return ring_->fd();
+}
+
+// From now on somebody may sleep on the handle without a wait() before.
+void IoUringPoller::become_pollable() {
+  auto ring = make_ring(RingWork::at_any_call);
+  book_.for_each([this](int fd, Entry& entry) {
+    entry.armed = kNothing;
+    entry.told = false;
+    book_.note_change(fd, entry);
+  });
+  ring_ = std::move(ring);
+  pollable_ = true;
+}
+
+}  // namespace
+
+std::unique_ptr<Poller> make_io_uring_poller() { return std::make_unique<IoUringPoller>(); }
+
+}  // namespace detent
