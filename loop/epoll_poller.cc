@@ -72,6 +72,7 @@ class EpollPoller final : public Poller {
   struct Entry : BookEntry {
     std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
+    bool lost = false;  // the number means another file than the one that was registered
   };
 
   static UniqueFd make_epoll() {
@@ -138,6 +139,7 @@ void EpollPoller::remove(int fd) {
 
 // Installs what is wanted. False when the number no longer means the file that was registered.
 bool EpollPoller::apply(int fd, Entry& entry) const noexcept {
+  if (entry.lost) return false;
   if (entry.wanted == entry.installed) return true;
   const int operation = entry.installed == kNotInKernel ? EPOLL_CTL_ADD
                         : entry.wanted == kNotInKernel  ? EPOLL_CTL_DEL
@@ -213,14 +215,16 @@ void EpollPoller::rebuild() {
     ::epoll_ctl(outer_.fd(), EPOLL_CTL_DEL, epoll_.fd(), nullptr);
     watch_epoll(outer_.fd(), fresh.fd());
   }
-  epoll_ = std::move(fresh);
-  haunted_ = false;
   book_.for_each([this](int fd, Entry& entry) {
     if (entry.installed == kNotInKernel) return;
-    const bool fired = entry.installed == kFired;
+    // Only the old epoll can tell; the new one would take whatever the number means by now.
+    entry.lost = control(EPOLL_CTL_DEL, fd, entry) == -1;
+    const bool fired = entry.installed == kFired && !entry.lost;
     entry.installed = kNotInKernel;
     if (!fired) book_.note_change(fd, entry);  // else silent until modified, which adds it again
   });
+  epoll_ = std::move(fresh);
+  haunted_ = false;
 }
 
 }  // namespace

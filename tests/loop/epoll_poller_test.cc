@@ -17,6 +17,7 @@
 #include "support/connected_pair.h"
 #include "support/failing_calls.h"
 #include "support/kernel_view.h"
+#include "support/printing.h"
 #include "support/processes.h"
 #include "support/system_calls.h"
 
@@ -100,6 +101,35 @@ TEST(EpollPoller, L4_AGhostIsOutOfTheKernelAtTheSecondWait) {
   watching.poller->wait(watching.events, Duration::zero());
   watching.poller->wait(watching.events, Duration::zero());
   EXPECT_EQ(installed(*watching.poller), 0U);
+}
+
+TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
+  const auto poller = make_poller("epoll");
+  std::vector<Event> events;
+  testing_support::SocketPair ghost = make_socket_pair();
+  testing_support::SocketPair watched = make_socket_pair();
+  const int ghostly = ghost.near.fd();
+  const int number = watched.near.fd();
+  poller->add(ghostly, kRead, {.slot = 2, .generation = 1});
+  poller->add(number, kRead, kId);
+
+  const UniqueFd duplicate(::fcntl(ghostly, F_DUPFD_CLOEXEC, 0));
+  ghost.near.reset();
+  poller->remove(ghostly);
+  put(ghost.far.fd());
+  const testing_support::SocketPair successor = make_socket_pair();
+  ASSERT_EQ(::dup3(successor.near.fd(), number, O_CLOEXEC), number);  // closes what it meant
+  put(successor.far.fd());
+
+  poller->wait(events, Duration::zero());
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].id, HandlerId{});
+  poller->wait(events, Duration::zero());
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].id, kId);
+  EXPECT_EQ(events[0].ready, Ready{.invalid = true});
+  poller->wait(events, Duration::zero());
+  EXPECT_TRUE(events.empty());
 }
 
 TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
