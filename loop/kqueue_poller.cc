@@ -94,6 +94,7 @@ class KqueuePoller final : public Poller {
     Entry* entry = book_.find(static_cast<int>(change.ident));
     return entry != nullptr && entry->serial == sys::mark_of(change) ? entry : nullptr;
   }
+  void end(int fd, Entry& entry);
   void note_changes(int fd, Entry& entry, Interest wanted);
   void note_change(int fd, const Entry& entry, int filter, Flags& installed, bool wanted);
   int apply_changes();
@@ -136,7 +137,11 @@ void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
 }
 
 void KqueuePoller::remove(int fd) {
-  Entry& entry = book_.at(fd, "Poller::remove");
+  end(fd, book_.at(fd, "Poller::remove"));
+}
+
+// One of its two filters may be there when the other failed.
+void KqueuePoller::end(int fd, Entry& entry) {
   entry.fired = false;
   note_changes(fd, entry, {});
   apply_changes();  // fails when the number was closed; then the kernel has forgotten it
@@ -242,7 +247,7 @@ void KqueuePoller::report_findings(std::vector<Event>& events) {
     Entry* entry = book_.find(fd);
     if (entry == nullptr || entry->serial != serial) continue;
     tell(*entry, ready, events);
-    if (ready.invalid) book_.remove(*entry);
+    if (ready.invalid) end(fd, *entry);
   }
 }
 

@@ -18,7 +18,6 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -520,6 +519,19 @@ TEST_P(KernelPollerWithGhost, L6_EverythingElseStaysAsItWas) {
   EXPECT_TRUE(poll().empty());
 }
 
+TEST_P(KernelPollerWithGhost, L6_ARegistrationThatEndedLeavesNothingInTheKernel) {
+  if (!can_.native_handle) GTEST_SKIP() << "nothing shows it";
+  const SocketPair old = make_socket_pair();
+  const SocketPair successor = make_socket_pair();
+  const int number = old.near.fd();
+  poller_->add(number, kRead, kFirst);
+  ASSERT_EQ(::dup3(successor.near.fd(), number, O_CLOEXEC), number);  // closes the old
+  poller_->modify(number, kWrite, kSecond);
+  if (!poll(kSecond).invalid) GTEST_SKIP() << "it goes on";
+  EXPECT_TRUE(poll().empty());
+  EXPECT_FALSE(testing_support::is_readable(poller_->native_handle())) << "a wait would spin";
+}
+
 TEST_P(KernelPollerWithGhost, D7_TheNativeHandleKeepsItsNumberAndItsMeaning) {
   if (!can_.native_handle) {
     EXPECT_UNSUPPORTED(poller_->native_handle());
@@ -599,146 +611,6 @@ TEST_P(KernelPoller, TheDescriptorsThatItWasGivenStayOpen) {
   poller_->add(pair.near.fd(), kRead, kFirst);
   poller_.reset();
   EXPECT_TRUE(testing_support::is_open(pair.near.fd()));
-}
-
-// --- BE-02: random commands, compared with poll(2)
-
-class PollerAndOracle {
- public:
-  PollerAndOracle(Poller& poller, std::uint32_t seed)
-      : poller_(poller), can_(poller.capabilities()), random_(seed) {
-    for (Subject& subject : subjects_) subject.pair = make_socket_pair();
-  }
-
-  void step() {
-    const std::size_t index = below(subjects_.size());
-    Subject& subject = subjects_[index];
-    switch (below(9)) {
-      case 0:
-        return subject.registered ? remove(subject) : add(subject, index);
-      case 1:
-      case 2:
-        return subject.registered ? modify(subject, index) : add(subject, index);
-      case 3:
-        if (subject.pair.far) put_if_room(subject.pair.far.fd());
-        return;
-      case 4:
-        take(subject.pair.near.fd());
-        return;
-      case 5:
-        while (subject.pair.far && put_if_room(subject.pair.near.fd())) {
-        }
-        return;
-      case 6:
-        if (subject.pair.far) take(subject.pair.far.fd());
-        return;
-      case 7:
-        if (subject.pair.far && below(8) == 0) ::shutdown(subject.pair.far.fd(), SHUT_WR);
-        return;
-      default:
-        if (below(8) == 0) renew(subject);
-        return;
-    }
-  }
-
-  void compare() {
-    std::map<std::uint32_t, Ready> expected;
-    for (std::uint32_t i = 0; i < subjects_.size(); ++i) {
-      const Ready ready = oracle(subjects_[i]);
-      if (ready == Ready{}) continue;
-      expected[i] = ready;
-      subjects_[i].fired = subjects_[i].interest.trigger == Trigger::one_shot;
-    }
-    std::map<std::uint32_t, Ready> found;
-    poller_.wait(events_, Duration::zero());
-    for (const Event& event : events_) {
-      ASSERT_EQ(event.id.generation, subjects_.at(event.id.slot).generation);
-      ASSERT_TRUE(found.emplace(event.id.slot, event.ready).second);
-    }
-    ASSERT_EQ(found, expected);
-  }
-
- private:
-  struct Subject {
-    SocketPair pair;
-    Interest interest;
-    std::uint32_t generation = 0;
-    bool registered = false;
-    bool fired = false;
-  };
-
-  std::size_t below(std::size_t end) { return random_() % end; }
-
-  static bool put_if_room(int fd) {
-    const std::array<char, 4096> bytes = {};
-    return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
-  }
-
-  Interest any_interest() {
-    return {.readable = below(2) == 0,
-            .writable = below(2) == 0,
-            .trigger = below(4) == 0 ? Trigger::one_shot : Trigger::level};
-  }
-  HandlerId set(Subject& subject, std::size_t index) {
-    subject.interest = any_interest();
-    subject.fired = false;
-    return {static_cast<std::uint32_t>(index), ++subject.generation};
-  }
-  void add(Subject& subject, std::size_t index) {
-    const HandlerId id = set(subject, index);
-    poller_.add(subject.pair.near.fd(), subject.interest, id);
-    subject.registered = true;
-  }
-  void modify(Subject& subject, std::size_t index) {
-    // The same interest of a one-shot that has not fired is no news either.
-    const HandlerId id = set(subject, index);
-    poller_.modify(subject.pair.near.fd(), subject.interest, id);
-  }
-  void remove(Subject& subject) {
-    poller_.remove(subject.pair.near.fd());
-    subject.registered = false;
-  }
-  void renew(Subject& subject) {
-    if (subject.pair.far && can_.hangup) {
-      subject.pair.far.reset();
-      return;
-    }
-    if (subject.registered) remove(subject);
-    subject.pair = make_socket_pair();
-  }
-
-  [[nodiscard]] Ready oracle(const Subject& subject) const {
-    const Interest interest = subject.interest;
-    if (!subject.registered || subject.fired || interest.empty()) return {};
-    const int wanted =
-        (interest.readable ? POLLIN | POLLRDHUP : 0) | (interest.writable ? POLLOUT : 0);
-    const int got = testing_support::poll_one(subject.pair.near.fd(), wanted);
-    return {.readable = (got & (POLLIN | POLLHUP)) != 0,
-            .writable = (got & POLLOUT) != 0,
-            .read_closed = can_.read_closed && (got & POLLRDHUP) != 0,
-            .hangup = (got & POLLHUP) != 0,
-            .error = (got & POLLERR) != 0};
-  }
-
-  Poller& poller_;
-  Capabilities can_;
-  std::mt19937 random_;
-  std::array<Subject, 6> subjects_;
-  std::vector<Event> events_;
-};
-
-TEST_P(KernelPoller, BE_02_FindsWhatPollFindsAfterRandomCommands) {
-  const std::uint32_t first_seed = std::random_device()();
-  for (std::uint32_t seed = first_seed; seed != first_seed + 10; ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    const auto poller = make_poller(GetParam());
-    PollerAndOracle both(*poller, seed);
-    for (int i = 0; i < 2000; ++i) {
-      for (int commands = i % 4; commands >= 0; --commands) both.step();
-      both.compare();
-      if (HasFatalFailure()) return;
-    }
-  }
 }
 
 }  // namespace
