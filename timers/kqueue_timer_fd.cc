@@ -130,8 +130,8 @@ TimerFd::Setting TimerFd::setting() const {
   return state_->setting();
 }
 
-// Waits without the lock, and collects nothing that another call has armed since: that is looked at
-// again.
+// Waits without the lock. The wake-up that it collects may be another call's by then, which does no
+// harm: the clock decides, and the kernel's timer is armed again.
 std::uint64_t TimerFd::read() {
   if (!state_) sys::fail("kevent", EBADF);
   for (;;) {
