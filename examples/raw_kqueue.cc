@@ -5,7 +5,7 @@
 #include <sys/event.h>
 
 #include <cerrno>
-#include <cstdint>
+#include <ctime>
 #include <iostream>
 #include <system_error>
 
