@@ -96,7 +96,11 @@ class KqueuePoller final : public Poller {
   }
   void end(int fd, Entry& entry);
   void note_changes(int fd, Entry& entry, Interest wanted);
-  void note_change(int fd, const Entry& entry, int filter, Flags& installed, bool wanted);
+  bool note_change(int fd, const Entry& entry, int filter, Flags& installed, bool wanted);
+  void note_check(int fd, const Entry& entry, int filter, Flags installed);
+  void push(int fd, const Entry& entry, int filter, Flags flags) {
+    changes_.push_back(sys::make_change(fd, filter, flags, 0, 0, entry.serial));
+  }
   int apply_changes();
   bool note_failure(const Change& failed);
   void wait_in_kernel(std::vector<Event>& events, std::optional<Duration> max_wait);
@@ -136,9 +140,7 @@ void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
   book_.note_change(fd, entry);
 }
 
-void KqueuePoller::remove(int fd) {
-  end(fd, book_.at(fd, "Poller::remove"));
-}
+void KqueuePoller::remove(int fd) { end(fd, book_.at(fd, "Poller::remove")); }
 
 // One of its two filters may be there when the other failed.
 void KqueuePoller::end(int fd, Entry& entry) {
@@ -149,22 +151,30 @@ void KqueuePoller::end(int fd, Entry& entry) {
 }
 
 void KqueuePoller::note_changes(int fd, Entry& entry, Interest wanted) {
-  note_change(fd, entry, EVFILT_READ, entry.reading, wanted.readable);
-  note_change(fd, entry, EVFILT_WRITE, entry.writing, wanted.writable);
+  const bool reading = note_change(fd, entry, EVFILT_READ, entry.reading, wanted.readable);
+  const bool writing = note_change(fd, entry, EVFILT_WRITE, entry.writing, wanted.writable);
+  if (writing && !reading) note_check(fd, entry, EVFILT_READ, entry.reading);
+  if (reading && !writing) note_check(fd, entry, EVFILT_WRITE, entry.writing);
   entry.renewed = false;
 }
 
-void KqueuePoller::note_change(int fd, const Entry& entry, int filter, Flags& installed,
+// False when there is nothing to change.
+bool KqueuePoller::note_change(int fd, const Entry& entry, int filter, Flags& installed,
                                bool wanted) {
   const Flags flags = wanted ? to_flags(entry.interest.trigger) : kAbsent;
   const bool silent_by_itself = entry.fired && installed == kFired;
-  if (silent_by_itself || (installed == flags && !entry.renewed)) return;
-  const auto change = [&](Flags what) {
-    changes_.push_back(sys::make_change(fd, filter, what, 0, 0, entry.serial));
-  };
-  if (installed != kAbsent) change(EV_DELETE);
-  if (flags != kAbsent) change(flags);
+  if (silent_by_itself || (installed == flags && !entry.renewed)) return false;
+  if (installed != kAbsent) push(fd, entry, filter, EV_DELETE);
+  if (flags != kAbsent) push(fd, entry, filter, flags);
   installed = flags;
+  return true;
+}
+
+// When a descriptor was closed and its number reused, the new file would take a new filter. That
+// the other one is not there any more tells.
+void KqueuePoller::note_check(int fd, const Entry& entry, int filter, Flags installed) {
+  if (installed == kAbsent) return;
+  push(fd, entry, filter, installed == kFired ? EV_DISABLE : EV_ENABLE);
 }
 
 // In a call of their own. The error of one that failed, or 0.
