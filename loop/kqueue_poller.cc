@@ -136,9 +136,7 @@ void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
   book_.note_change(fd, entry);
 }
 
-void KqueuePoller::remove(int fd) {
-  end(fd, book_.at(fd, "Poller::remove"));
-}
+void KqueuePoller::remove(int fd) { end(fd, book_.at(fd, "Poller::remove")); }
 
 // One of its two filters may be there when the other failed.
 void KqueuePoller::end(int fd, Entry& entry) {
