@@ -174,7 +174,10 @@ void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_w
 
 void EpollPoller::translate(const epoll_event& native, std::vector<Event>& events) {
   Entry* entry = book_.find(static_cast<int>(native.data.u64 & UINT32_MAX));
-  if (entry == nullptr || entry->serial != native.data.u64 >> 32U) {
+  const bool known = entry != nullptr && entry->serial == native.data.u64 >> 32U;
+  // One that is to be silent is heard when the number came to mean another file before its pause:
+  // that file was then taken out instead.
+  if (!known || entry->installed == kNotInKernel || entry->installed == kFired) {
     haunted_ = true;
     events.push_back({});
     return;

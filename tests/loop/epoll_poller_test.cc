@@ -132,6 +132,28 @@ TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   EXPECT_TRUE(events.empty());
 }
 
+TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
+  const auto poller = make_poller("epoll");
+  std::vector<Event> events;
+  testing_support::SocketPair first = make_socket_pair();
+  const testing_support::SocketPair second = make_socket_pair();
+  const UniqueFd first_again(::fcntl(first.near.fd(), F_DUPFD_CLOEXEC, 0));
+  const int number = first.near.fd();
+
+  poller->add(number, kRead, {.slot = 2, .generation = 1});
+  ASSERT_EQ(::dup3(second.near.fd(), number, O_CLOEXEC), number);
+  poller->remove(number);  // in vain: the first file's registration stays, a ghost
+  poller->add(number, kWrite, kId);
+  poller->modify(number, {}, kId);
+  ASSERT_EQ(::dup3(first_again.fd(), number, O_CLOEXEC), number);
+
+  // What the pause takes out is the ghost. The second file is still there, and writable.
+  poller->wait(events, Duration::zero());
+  for (const Event& event : events) EXPECT_EQ(event.id, HandlerId{});
+  poller->wait(events, Duration::zero());
+  EXPECT_TRUE(events.empty());
+}
+
 TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
   const auto calls = calls_of([](Watching& w) { w.poller->wait(w.events, 1h); });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "support/model_coverage.h"
+
+#include <utility>
+
+namespace detent::testing_support {
+
+void Coverage::count(Ready ready) {
+  const std::pair<bool, std::string_view> all[] = {
+      {ready.readable, "readable"}, {ready.writable, "writable"},
+      {ready.priority, "priority"}, {ready.read_closed, "read_closed"},
+      {ready.hangup, "hangup"},     {ready.error, "error"},
+      {ready.invalid, "invalid"}};
+  for (const auto& [set, name] : all) {
+    if (set) ++bits[name];
+  }
+}
+
+std::size_t Coverage::all_operations() const {
+  std::size_t sum = 0;
+  for (const auto& [act, count] : operations) sum += count;
+  return sum;
+}
+
+std::string Coverage::to_text() const {
+  const std::size_t all = all_operations();
+  std::string text = std::to_string(comparisons) + " ready sets compared, " +
+                     std::to_string(not_empty) + " of them not empty, after " +
+                     std::to_string(all) + " operations and " + std::to_string(refusals) +
+                     " refused ones;\nper cent:";
+  for (const auto& [act, count] : operations) {
+    text +=
+        std::string(" ") + testing_support::name_of(act) + " " + std::to_string(count * 100 / all);
+  }
+  text += ";\nreported:";
+  for (const auto& [name, count] : bits) {
+    text.append(" ").append(name).append(" ") += std::to_string(count);
+  }
+  return text + " nobody " + std::to_string(events_for_nobody) + ";\n";
+}
+
+}  // namespace detent::testing_support
