@@ -11,11 +11,13 @@
 #include "detent/poller.h"
 #include "detent/timer_fd.h"
 #include "support/conformance.h"
+#include "support/errors.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
+using testing_support::error_of;
 
 class HowtoInterestOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
@@ -24,6 +26,12 @@ class HowtoInterestOnEveryPoller : public testing::TestWithParam<std::string_vie
   // For the timer; where a poller cannot wait for all, without that.
   void add(Interest interest) {
     constexpr HandlerId kId = {.slot = 1, .generation = 1};
+    const bool timer_takes_readers_alone = GetParam() == "kqueue";  // kqueue(2): it is a kqueue
+    if (timer_takes_readers_alone) {
+      EXPECT_DIFFERENCE(error_of([&] { poller_->add(timer_.fd(), {.writable = true}, kId); }) ==
+                        std::errc::invalid_argument);
+      interest.writable = false;
+    }
     if (!poller_->capabilities().priority) {
       EXPECT_UNSUPPORTED(poller_->add(timer_.fd(), interest, kId));
       interest.priority = false;
