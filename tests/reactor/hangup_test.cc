@@ -60,7 +60,7 @@ TEST_P(HangUpOnEveryPoller, HUP_01_APeerThatClosedIsReadableAndReadsAsEndOfFile)
   if (capabilities_.hangup) {
     EXPECT_TRUE(told[0].hangup);
   } else {
-    EXPECT_DIFFERENCE(!told[0].hangup);
+    EXPECT_DIFFERENCE(told[0].readable && !told[0].hangup);
   }
   char byte = 0;
   EXPECT_EQ(::read(socket.fd(), &byte, 1), 0);
@@ -206,7 +206,8 @@ TEST_P(HangUpOnEveryPoller, D4_AnErrorThatNobodyAskedForIsToldOnce) {
   pipe.close();
   if (!capabilities_.hangup) {
     turn();
-    EXPECT_DIFFERENCE(told.empty() || told[0] == Ready{.readable = true});
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_DIFFERENCE(told[0].readable);
     return;
   }
   EXPECT_EQ(turn(), 1U);

@@ -107,10 +107,15 @@ TEST_P(KqueueObject, K3_AChangeThatFailsIsReportedAndHindersNeitherTheOthersNorT
                     : fd == pairs[0].near.fd() ? kFirst
                                                : kThird);
   }
-  EXPECT_EQ(poll().size(), 3U);
-  for (const Event& event : events_) {
-    EXPECT_EQ(event.ready, event.id == kSecond ? Ready{.invalid = true} : Ready{.writable = true});
+  int failures = 0;
+  for (int i = 0; i < 2; ++i) {  // a wait that has a failure to tell may tell that alone
+    for (const Event& event : poll()) {
+      const bool failed = event.id == kSecond;
+      failures += failed;
+      EXPECT_EQ(event.ready, failed ? Ready{.invalid = true} : Ready{.writable = true});
+    }
   }
+  EXPECT_EQ(failures, 1);
   EXPECT_EQ(error_of([&] { poller_->remove(closed); }), std::errc::no_such_file_or_directory);
   EXPECT_EQ(poll().size(), 2U);
 }
@@ -144,7 +149,7 @@ TEST_P(KqueueObject, K6_AnEndOfFileIsReadableAndAHangUp) {
   if (can_.hangup) {
     EXPECT_TRUE(ready.hangup);
   } else {
-    EXPECT_DIFFERENCE(!ready.hangup);
+    EXPECT_DIFFERENCE(ready.readable && !ready.hangup);
   }
 }
 
@@ -237,7 +242,7 @@ TEST_P(KqueueObject, K19_ARefusedConnectionIsReadyAndItsErrnoIsTheSockets) {
   if (can_.hangup) {
     EXPECT_TRUE(ready.error && ready.hangup);
   } else {
-    EXPECT_DIFFERENCE(!ready.hangup);
+    EXPECT_DIFFERENCE(ready.writable && !ready.hangup);
   }
   int error = 0;
   socklen_t size = sizeof error;

@@ -231,18 +231,24 @@ TEST_P(SelectModule, S12_AClosedDescriptorIsNamedAndSpoilsNobodyElsesWait) {
   put(other.far.fd());
   poller_->add(closed.near.fd(), kRead, kFirst);
   poller_->add(other.near.fd(), kRead, kSecond);
+  EXPECT_EQ(poll().size(), 1U);
   const int number = closed.near.fd();
   closed.near.reset();
-  if (can_.file_identity) {  // it watches files, and this one has gone in silence
+  if (can_.native_handle) {  // the kernel keeps the registrations, and drops this one in silence
     const std::vector<Event> told = poll();
     EXPECT_DIFFERENCE(told.size() == 1 && told[0].id == kSecond);
     poller_->modify(number, kBoth, kFirst);
   }
-  EXPECT_EQ(poll().size(), 2U);
-  for (const Event& event : events_) {
-    EXPECT_EQ(event.ready, event.id == kFirst ? Ready{.invalid = true} : Ready{.readable = true});
+  int named = 0;
+  for (int i = 0; i < 2; ++i) {  // a wait that has a failure to tell may tell that alone
+    for (const Event& event : poll()) {
+      const bool is_closed = event.id == kFirst;
+      named += is_closed;
+      EXPECT_EQ(event.ready, is_closed ? Ready{.invalid = true} : Ready{.readable = true});
+    }
   }
-  EXPECT_EQ(poll().size(), 1U) << "once";
+  EXPECT_EQ(named, 1);
+  EXPECT_EQ(poll().size(), 1U);
   EXPECT_EQ(events_[0].id, kSecond);
 }
 
