@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -49,49 +52,57 @@ void watch(detent::Poller& poller, const UniqueFd& fd) {
   poller.add(fd.fd(), {.readable = true}, {static_cast<std::uint32_t>(fd.fd()), 1});
 }
 
+// The first argument of each benchmark; its name is the label.
+std::unique_ptr<detent::Poller> make_poller(benchmark::State& state) {
+  const std::string_view name = detent::poller_names()[static_cast<std::size_t>(state.range(0))];
+  state.SetLabel(std::string(name));
+  return detent::make_poller(name);
+}
+
 void measure(benchmark::State& state, detent::Poller& poller) {
   std::vector<detent::Event> events;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     poller.wait(events, detent::Duration::zero());
     if (events.size() != 1) return state.SkipWithError("not one descriptor was ready");
   }
 }
 
-void wait_among_many(benchmark::State& state, std::string_view name) {
-  const auto poller = detent::make_poller(name);
+void one_ready_among(benchmark::State& state) {
+  const auto poller = make_poller(state);
   const ReadablePipe ready;
   const UniqueFd one = ready.numbered(0);
   watch(*poller, one);
   std::vector<UniqueFd> silent;
-  for (std::int64_t i = 1; i < state.range(0); ++i) {
+  for (std::int64_t i = 1; i < state.range(1); ++i) {
     silent.push_back(opened(::socket(AF_INET, SOCK_DGRAM, 0), "socket"));
     watch(*poller, silent.back());
   }
   measure(state, *poller);
 }
 
-void wait_for_number(benchmark::State& state, std::string_view name) {
-  const auto poller = detent::make_poller(name);
+void one_alone_numbered(benchmark::State& state) {
+  const auto poller = make_poller(state);
   const ReadablePipe ready;
-  const UniqueFd one = ready.numbered(static_cast<int>(state.range(0)));
+  const UniqueFd one = ready.numbered(static_cast<int>(state.range(1)));
   watch(*poller, one);
   measure(state, *poller);
 }
 
+void on_each_poller(benchmark::internal::Benchmark* bench,
+                    const std::vector<std::int64_t>& values) {
+  std::vector<std::int64_t> pollers(detent::poller_names().size());
+  std::iota(pollers.begin(), pollers.end(), 0);
+  bench->ArgNames({"poller", ""})->ArgsProduct({pollers, values});
+  bench->MinTime(0.05)->Repetitions(9)->DisplayAggregatesOnly();
+}
+
+BENCHMARK(one_ready_among)->Apply([](benchmark::internal::Benchmark* bench) {
+  on_each_poller(bench, {10, 100, 1000});
+});
+BENCHMARK(one_alone_numbered)->Apply([](benchmark::internal::Benchmark* bench) {
+  on_each_poller(bench, {10, 1000});
+});
+
 }  // namespace
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  const auto add = [](const std::string& name, auto function, std::string_view poller,
-                      const std::vector<std::int64_t>& arguments) {
-    auto* const bench = benchmark::RegisterBenchmark(
-        (name + "/" + std::string(poller)).c_str(),
-        [function, poller](benchmark::State& state) { function(state, poller); });
-    bench->ArgsProduct({arguments})->MinTime(0.05)->Repetitions(9)->DisplayAggregatesOnly();
-  };
-  for (const std::string_view poller : detent::poller_names()) {
-    add("one_ready_among", wait_among_many, poller, {10, 100, 1000});
-    add("one_alone_numbered", wait_for_number, poller, {10, 1000});
-  }
-  benchmark::RunSpecifiedBenchmarks();
-}
+BENCHMARK_MAIN();
