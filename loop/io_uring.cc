@@ -102,16 +102,27 @@ IoUring::~IoUring() {
   all.fd = -1;
   all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   if (::syscall(SYS_io_uring_register, fd(), IORING_REGISTER_SYNC_CANCEL, &all, 1) == -1) return;
-  while (has_work() && enter(Duration::zero()) != -1) {
-  }
+  do {
+    while (front() != nullptr) pop();
+  } while (work());
 }
 
 unsigned IoUring::pushed() const noexcept {
   return pushed_end_ - load(queues_.at<unsigned>(params_.sq_off.head));
 }
 
-bool IoUring::has_flag(unsigned flags) const noexcept {
-  return (load(queues_.at<unsigned>(params_.sq_off.flags)) & flags) != 0;
+// The kernel sets the first flag after it has queued the work, which may be done by then. So the
+// flag can be set, and stay so, where there is nothing to do.
+bool IoUring::may_have_work() const noexcept {
+  const unsigned flags = load(queues_.at<unsigned>(params_.sq_off.flags));
+  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool IoUring::work() noexcept {
+  if (!may_have_work()) return false;
+  auto* const end = queues_.at<unsigned>(params_.cq_off.tail);
+  const unsigned before = load(end);
+  return submit() != -1 && load(end) != before;
 }
 
 bool IoUring::make_room(unsigned count) noexcept {

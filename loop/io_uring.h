@@ -77,16 +77,15 @@ class IoUring {
   [[nodiscard]] const io_uring_cqe* front() const noexcept;
   void pop() noexcept;
 
-  /// Whether the next enter() has work to do that was put off.
-  [[nodiscard]] bool has_work() const noexcept { return has_flag(IORING_SQ_TASKRUN); }
+  /// Does work that was put off, of which one enter() does no more than some. False when that
+  /// completed nothing.
+  bool work() noexcept;
   /// Whether something has happened that front() or the next enter() will tell.
-  [[nodiscard]] bool has_news() const noexcept {
-    return front() != nullptr || has_flag(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
-  }
+  [[nodiscard]] bool has_news() const noexcept { return front() != nullptr || may_have_work(); }
 
  private:
   [[nodiscard]] unsigned pushed() const noexcept;
-  [[nodiscard]] bool has_flag(unsigned flags) const noexcept;
+  [[nodiscard]] bool may_have_work() const noexcept;
 
   io_uring_params params_;
   UniqueFd fd_;

@@ -146,8 +146,8 @@ void IoUringPoller::remove(int fd) {
   const bool in_flight = entry.armed != kNothing;
   forget(fd, entry);
   if (!in_flight) return;
-  // One enter does so much of the work that was put off, and no more.
-  while (ring_->submit() != -1 && ring_->has_work()) {
+  ring_->submit();
+  while (ring_->work()) {
   }
   // What was withdrawn would keep the native handle readable.
   while (ring_->front() != nullptr && find(ring_->front()->user_data) == nullptr) ring_->pop();
@@ -209,18 +209,15 @@ void IoUringPoller::wait(std::vector<Event>& events, std::optional<Duration> max
   if (pollable_) submit_changes();
 }
 
-// How many events there are, or -1. With none, all that is wanted is in flight.
+// How many events there are, or -1.
 int IoUringPoller::look(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  do {
-    const bool old_news = ring_->has_news();
-    push_changes();
-    if (ring_->enter(max_wait) == -1) {
-      if (errno == EEXIST) throw std::logic_error("Poller: this io_uring is another thread's");
-      return -1;
-    }
-    while (events.size() < events.capacity() && gather(events, old_news)) ask_poll(events);
-    max_wait = Duration::zero();
-  } while (events.empty() && book_.has_changes());  // old news that was not true any more
+  const bool old_news = ring_->has_news();
+  push_changes();
+  if (ring_->enter(max_wait) == -1) {
+    if (errno == EEXIST) throw std::logic_error("Poller: this io_uring is another thread's");
+    return -1;
+  }
+  while (events.size() < events.capacity() && gather(events, old_news)) ask_poll(events);
   return static_cast<int>(events.size());
 }
 
@@ -230,7 +227,7 @@ bool IoUringPoller::gather(std::vector<Event>& events, bool old_news) {
   while (events.size() + doubtful_.size() < events.capacity()) {
     if (const io_uring_cqe* completion = ring_->front()) {
       found |= take(*completion, events, old_news);
-    } else if (!ring_->has_news() || ring_->submit() == -1) {
+    } else if (!ring_->work()) {
       break;
     }
   }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -149,23 +150,25 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
 }
 
 TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
-  const SocketPair until_told = make_pipe();
-  std::ignore = poller_->native_handle();
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::close(until_told.far.fd());
-    poll_one(until_told.near.fd(), POLLIN, -1);
-    ::_exit(0);
+  for (const bool handed_out : {false, true}) {
+    poller_ = make_poller("io_uring");
+    if (handed_out) std::ignore = poller_->native_handle();
+    const SocketPair until_told = make_pipe();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      poll_one(until_told.near.fd(), POLLIN, -1);
+      ::_exit(0);
+    }
+    SocketPair pair = make_socket_pair();
+    arm(pair, kRead, {kMany, 1});
+    const std::vector<SocketPair> others = arm_many();
+    for (const SocketPair& other : others) put(other.far.fd());
+    poller_.reset();
+    pair.near.reset();
+    expect_end_at(pair.far);
+    put(until_told.far.fd());
+    EXPECT_EQ(child, ::waitpid(child, nullptr, 0));
   }
-  SocketPair pair = make_socket_pair();
-  arm(pair);
-  std::vector<SocketPair> others = arm_many();
-  for (const SocketPair& other : others) put(other.far.fd());
-  poller_.reset();
-  pair.near.reset();
-  expect_end_at(pair.far);
-  put(until_told.far.fd());
-  EXPECT_EQ(child, ::waitpid(child, nullptr, 0));
 }
 
 // --- Completions find their request, or nobody
@@ -256,34 +259,36 @@ TEST_F(IoUringPollerTest, AWaitThatDoesNotSleepFindsAllThatHappenedHoweverMuch) 
   EXPECT_EQ(poll().size(), kMany);
 }
 
-TEST_F(IoUringPollerTest, S6_OrdinaryDataIsNotUrgent) {
+TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   const SocketPair pair = make_tcp_pair();
   arm(pair, {.priority = true});
   put(pair.far.fd());
-  EXPECT_TRUE(poll().empty());
+  EXPECT_TRUE(poll().empty()) << "before the wait";
+  std::atomic<bool> urgent = false;
   std::thread sender([&, waiting = testing_support::this_thread_number()] {
+    testing_support::wait_until_asleep(waiting);
     put(pair.far.fd());
     testing_support::wait_until_asleep(waiting);
+    urgent = true;
     ::send(pair.far.fd(), "!", 1, MSG_OOB);
   });
   poller_->wait(events_, std::nullopt);
+  EXPECT_TRUE(urgent) << "during the wait";
   sender.join();
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.priority = true});
 }
 
-// A connected socket whose peer will send no more, and reads nothing yet.
-SocketPair make_half_closed() {
-  SocketPair pair = make_socket_pair();
-  ::shutdown(pair.far.fd(), SHUT_WR);
+void fill(int fd) {
   const std::array<char, 4096> bytes = {};
-  while (::send(pair.near.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
+  while (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
   }
-  return pair;
 }
 
 TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) {
-  const SocketPair pair = make_half_closed();
+  const SocketPair pair = make_socket_pair();
+  ::shutdown(pair.far.fd(), SHUT_WR);
+  fill(pair.near.fd());
   arm(pair, kWrite);
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(poll().empty());
@@ -292,9 +297,8 @@ TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) 
       ASSERT_EQ(poll().size(), 1U);
       EXPECT_EQ(events_[0].ready, Ready{.writable = true});
     }
-    const std::array<char, 4096> bytes = {};
-    while (::send(pair.near.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-    }
+    fill(pair.near.fd());
+    std::ignore = poller_->native_handle();  // the next time with a ring of the other kind
   }
   poller_->modify(pair.near.fd(), kRead, kFirst);
   ASSERT_EQ(poll().size(), 1U);
@@ -303,7 +307,9 @@ TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) 
 
 TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
   const auto calls = system_calls_of([] {
-    auto pair = std::make_shared<SocketPair>(make_half_closed());
+    auto pair = std::make_shared<SocketPair>(make_socket_pair());
+    ::shutdown(pair->far.fd(), SHUT_WR);
+    fill(pair->near.fd());
     auto poller = std::shared_ptr<Poller>(make_poller("io_uring"));
     poller->add(pair->near.fd(), kWrite, kFirst);
     return [=, events = std::vector<Event>()]() mutable { poller->wait(events, 20ms); };
@@ -314,6 +320,15 @@ TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
 
 // --- Queues
 
+io_uring_sqe poll_request(int fd, std::uint16_t events, std::uint64_t mark) {
+  io_uring_sqe request = {};
+  request.opcode = IORING_OP_POLL_ADD;
+  request.fd = fd;
+  request.poll_events = events;
+  request.user_data = mark;
+  return request;
+}
+
 TEST(IoUring, MoreCompletionsThanItHasRoomForAreNotLost) {
   if (!is_there()) GTEST_SKIP() << io_uring_absence();
   for (const RingWork work : {RingWork::deferred, RingWork::at_any_call}) {
@@ -321,13 +336,8 @@ TEST(IoUring, MoreCompletionsThanItHasRoomForAreNotLost) {
     IoUring ring(4, 8, work);
     std::set<std::uint64_t> expected;
     for (std::uint64_t mark = 0; mark < 1000; ++mark) {
-      io_uring_sqe request = {};
-      request.opcode = IORING_OP_POLL_ADD;
-      request.fd = pair.near.fd();
-      request.poll_events = POLLOUT;
-      request.user_data = mark;
       ASSERT_TRUE(ring.make_room(1));
-      ring.push(request);
+      ring.push(poll_request(pair.near.fd(), POLLOUT, mark));
       expected.insert(mark);
     }
     std::set<std::uint64_t> found;
@@ -337,6 +347,40 @@ TEST(IoUring, MoreCompletionsThanItHasRoomForAreNotLost) {
     } while (ring.has_news());
     EXPECT_EQ(found, expected);
   }
+}
+
+TEST(IoUring, LetsGoOfEveryFileWhenItGoesHoweverSmallItsQueues) {
+  if (!is_there()) GTEST_SKIP() << io_uring_absence();
+  std::vector<SocketPair> pairs;
+  {
+    IoUring ring(4, 8, RingWork::deferred);
+    while (pairs.size() < kMany) {
+      pairs.push_back(make_socket_pair());
+      ASSERT_TRUE(ring.make_room(1));
+      ring.push(poll_request(pairs.back().near.fd(), POLLIN, pairs.size()));
+    }
+    ASSERT_NE(ring.submit(), -1);
+  }
+  for (SocketPair& pair : pairs) {
+    pair.near.reset();
+    EXPECT_TRUE(testing_support::is_readable(pair.far.fd()));
+  }
+}
+
+// As the kernel leaves it when it was about to say that there is work while that was being done.
+void claim_that_there_is_work(const IoUring& ring) {
+  io_uring_params params = {};  // where things are is the same in every ring
+  const UniqueFd other(static_cast<int>(::syscall(SYS_io_uring_setup, 1, &params)));
+  const Mapping queues(UniqueFd(::fcntl(ring.fd(), F_DUPFD_CLOEXEC, 0)), IORING_OFF_SQ_RING, 4096);
+  std::atomic_ref(*queues.at<unsigned>(params.sq_off.flags)).fetch_or(IORING_SQ_TASKRUN);
+}
+
+TEST(IoUring, IsNotTakenInByTheClaimThatThereIsWork) {
+  if (!is_there()) GTEST_SKIP() << io_uring_absence();
+  IoUring ring(4, 8, RingWork::deferred);
+  claim_that_there_is_work(ring);
+  EXPECT_TRUE(ring.has_news());
+  EXPECT_FALSE(ring.work()) << "it would be asked to again and again";
 }
 
 // More than the queues hold, all ready, one file.
@@ -520,7 +564,7 @@ TEST_F(IoUringPollerTest, D7_TheNativeHandleWakesAnEpollThatWatchesIt) {
   ASSERT_EQ(::epoll_wait(outer.fd(), &event, 1, 0), 0);
   const SocketPair later = make_socket_pair();
   poller_->add(later.near.fd(), kRead, kSecond);
-  for (const SocketPair* written : {&pair, &later}) {
+  for (const SocketPair* written : {&later, &pair}) {
     put(written->far.fd());
     EXPECT_EQ(::epoll_wait(outer.fd(), &event, 1, 0), 1);
     EXPECT_EQ(poll().size(), 1U);
