@@ -5,11 +5,11 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <optional>
 
 #include "detent/clock.h"
