@@ -44,7 +44,11 @@ int wait_in_full(const char* call, std::optional<Duration> max_wait, Wait wait) 
   for (std::optional<Duration> left = max_wait;; left = time.left()) {
     const int count = wait(left);
     if (count > 0 || (count == 0 && time.left() == Duration::zero())) return count;
-    if (count == -1 && errno != EINTR) sys::fail(call);
+    if (count != -1) continue;
+    if (errno != EINTR) sys::fail(call);
+    // In any case, since g++ 12's thread sanitizer, which does not know all of the waits, puts a
+    // signal's handler off until it sees a call that it knows.
+    static_cast<void>(kernel_clock().now());
   }
 }
 
