@@ -53,6 +53,12 @@ std::uint64_t bytes_sent(int fd) noexcept {
 const clockid_t kBootClock = CLOCK_MONOTONIC;
 const short kPollReadClosed = 0;
 
+// Time servers let the wall clock run up to 0.5 % faster or slower (adjtime(2)): that is no
+// setting.
+Duration wall_drift(Duration passed) noexcept {
+  return std::chrono::milliseconds(100) + passed / 200;
+}
+
 int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait) {
   return ::poll(descriptors, static_cast<nfds_t>(count), to_milliseconds(max_wait));
 }

@@ -20,12 +20,17 @@ class KernelClock final : public Clock {
   [[nodiscard]] WallTime wall_now() const noexcept override {
     return std::chrono::system_clock::now();
   }
+  [[nodiscard]] Duration wall_drift(Duration passed) const noexcept override {
+    return sys::wall_drift(passed);
+  }
   [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override {
     return make_kernel_alarm(id);
   }
 };
 
 }  // namespace
+
+Duration Clock::wall_drift(Duration /*passed*/) const noexcept { return {}; }
 
 Handle Clock::attach(Callback<std::size_t()> /*run_due*/) { return {}; }
 

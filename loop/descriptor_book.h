@@ -65,6 +65,10 @@ class DescriptorBook {
     return const_cast<Entry*>(static_cast<const DescriptorBook*>(this)->find(fd));
   }
 
+  /// The entry of a number that the kernel was given once: it is there still. Its serial tells
+  /// whether that registration is.
+  [[nodiscard]] Entry& registered(std::uint32_t number) noexcept { return entries_[number]; }
+
   /// Throws no_such_file_or_directory, naming `call`, when the number is not registered.
   Entry& at(int fd, const char* call) {
     Entry* entry = find(fd);

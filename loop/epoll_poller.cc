@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,8 @@ namespace {
 
 constexpr std::uint32_t kNotInKernel = 0;
 constexpr std::uint32_t kFired = EPOLLONESHOT;  // alone it is no mask of ours
+
+constexpr bool is_silent(std::uint32_t installed) { return (installed & ~kFired) == 0; }
 
 std::uint32_t to_mask(Interest interest) {
   if (interest.empty()) return kNotInKernel;
@@ -68,8 +71,9 @@ class EpollPoller final : public Poller {
 
  private:
   // Wanted and installed are compared before each wait, so that an interest that is switched on and
-  // off within a turn costs no system call.
-  struct Entry : BookEntry {
+  // off within a turn costs no system call. As large as a power of two, so that finding one is
+  // quick.
+  struct alignas(32) Entry : BookEntry {
     std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
     bool lost = false;  // the number means another file than the one that was registered
@@ -87,10 +91,12 @@ class EpollPoller final : public Poller {
     return ::epoll_ctl(epoll_.fd(), operation, fd, &event);
   }
 
-  void apply_changes(std::vector<Event>& events);
+  void catch_up(std::vector<Event>& events);
   bool apply(int fd, Entry& entry) const noexcept;
-  int wait_in_kernel(int most, std::optional<Duration> max_wait);
-  void translate(const epoll_event& native, std::vector<Event>& events);
+  int wait_in_kernel(std::optional<Duration> max_wait);
+  void report(const epoll_event& native, std::vector<Event>& events);
+  [[gnu::noinline]] void report_other(const epoll_event& native, Entry& entry,
+                                      std::vector<Event>& events);
   void rebuild();
 
   static void watch_epoll(int outer, int inner) {
@@ -149,7 +155,9 @@ bool EpollPoller::apply(int fd, Entry& entry) const noexcept {
   return true;
 }
 
-void EpollPoller::apply_changes(std::vector<Event>& events) {
+// Brings the kernel up to date.
+void EpollPoller::catch_up(std::vector<Event>& events) {
+  if (haunted_) rebuild();
   while (book_.has_changes() && events.size() < events.capacity()) {
     const int fd = book_.take_change();
     Entry* entry = book_.find(fd);
@@ -159,34 +167,45 @@ void EpollPoller::apply_changes(std::vector<Event>& events) {
   }
 }
 
-void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
-  if (haunted_) rebuild();
-  apply_changes(events);
-  const auto room = events.capacity() - events.size();
-  if (room == 0) return;
-  if (native_.size() < room) native_.resize(room);
-
-  if (!events.empty()) max_wait = Duration::zero();
-  const int count = wait_in_kernel(static_cast<int>(room), max_wait);
-  for (int i = 0; i < count; ++i) translate(native_[static_cast<std::size_t>(i)], events);
+inline void EpollPoller::report(const epoll_event& native, std::vector<Event>& events) {
+  Entry& entry = book_.registered(static_cast<std::uint32_t>(native.data.u64));
+  // By far the commonest: somebody waits for something to read, and there is.
+  const bool plain = native.events == EPOLLIN && entry.serial == native.data.u64 >> 32U &&
+                     (entry.installed & (EPOLLIN | EPOLLONESHOT)) == EPOLLIN;
+  if (plain) [[likely]] {
+    events.push_back({.id = entry.id, .ready = {.readable = true}});
+  } else {
+    report_other(native, entry, events);
+  }
 }
 
-void EpollPoller::translate(const epoll_event& native, std::vector<Event>& events) {
-  Entry* entry = book_.find(static_cast<int>(native.data.u64 & UINT32_MAX));
-  const bool known = entry != nullptr && entry->serial == native.data.u64 >> 32U;
+void EpollPoller::report_other(const epoll_event& native, Entry& entry,
+                               std::vector<Event>& events) {
   // One that is to be silent is heard when the number came to mean another file before its pause:
   // that file was then taken out instead.
-  if (!known || entry->installed == kNotInKernel || entry->installed == kFired) {
+  if (entry.serial != native.data.u64 >> 32U || is_silent(entry.installed)) {
     haunted_ = true;
-    events.push_back({});
+    events.push_back({});  // reached nobody
     return;
   }
-  if ((entry->installed & EPOLLONESHOT) != 0) entry->installed = kFired;
-  events.push_back({.id = entry->id, .ready = to_ready(native.events)});
+  if ((entry.installed & EPOLLONESHOT) != 0) entry.installed = kFired;
+  events.push_back({.id = entry.id, .ready = to_ready(native.events)});
 }
 
-int EpollPoller::wait_in_kernel(int most, std::optional<Duration> max_wait) {
+void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  begin_batch(events);
+  if (haunted_ || book_.has_changes()) [[unlikely]] {
+    catch_up(events);
+    if (!events.empty()) max_wait = Duration::zero();
+  }
+  native_.resize(events.capacity() - events.size());
+  if (native_.empty()) return;
+  const auto count = static_cast<std::size_t>(wait_in_kernel(max_wait));
+  for (const epoll_event& native : std::span(native_).first(count)) report(native, events);
+}
+
+int EpollPoller::wait_in_kernel(std::optional<Duration> max_wait) {
+  const auto most = static_cast<int>(native_.size());
   return wait_in_full("epoll_wait", max_wait, [this, most](std::optional<Duration> left) {
     if (left > Duration::zero() && has_pwait2_) {
       const timespec exact = to_timespec(*left);

@@ -6,11 +6,15 @@
 //    filter that has to change is taken out and put in again.
 //  - Closing a descriptor drops its filters in silence, even while a duplicate lives.
 //  - A change that fails takes a place among the events, and the call then does nothing else.
+//  - macOS refuses to watch the writing end of a pipe that nobody reads any more. That is writable,
+//    as a write fails at once. While it is wanted as a level, each wait asks anew, in a call of its
+//    own, so that the others are heard as well.
 //  - A wait that a signal ends has applied its changes.
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "descriptor_book.h"
@@ -113,6 +117,7 @@ class KqueuePoller final : public Poller {
   std::vector<Change> changes_;  // not yet applied
   std::vector<Change> native_;
   std::vector<Finding> findings_;
+  bool asks_again_ = false;  // one of the next changes has failed before
   std::uint64_t waits_ = 0;
 };
 
@@ -194,7 +199,6 @@ bool KqueuePoller::note_failure(const Change& failed) {
   const auto fd = static_cast<int>(failed.ident);
   Entry* entry = find(failed);
   if (entry == nullptr) return false;
-  // macOS does not watch a pipe that nobody reads any more, which is writable: writing fails.
   const bool broken_pipe = failed.filter == EVFILT_WRITE && failed.data == EPIPE;
   if (broken_pipe) entry->writing = kAbsent;
   const Ready ready = broken_pipe ? Ready{.writable = true} : Ready{.invalid = true};
@@ -210,8 +214,9 @@ void KqueuePoller::wait(std::vector<Event>& events, std::optional<Duration> max_
     Entry* entry = book_.find(fd);
     if (entry != nullptr) note_changes(fd, *entry, entry->fired ? Interest{} : entry->interest);
   }
-  // They ride with the wait where there is room for their failures.
-  if (changes_.size() + findings_.size() > events.capacity()) apply_changes();
+  // They ride with the wait where there is room for their failures, and none is certain.
+  const bool fails = std::exchange(asks_again_, false);
+  if (fails || changes_.size() + findings_.size() > events.capacity()) apply_changes();
   report_findings(events);
   if (!events.empty() || !findings_.empty()) max_wait = Duration::zero();
   wait_in_kernel(events, max_wait);
@@ -257,7 +262,12 @@ void KqueuePoller::report_findings(std::vector<Event>& events) {
     Entry* entry = book_.find(fd);
     if (entry == nullptr || entry->serial != serial) continue;
     tell(*entry, ready, events);
-    if (ready.invalid) end(fd, *entry);
+    if (ready.invalid) {
+      end(fd, *entry);
+    } else if (entry->interest.trigger == Trigger::level) {
+      book_.note_change(fd, *entry);
+      asks_again_ = true;
+    }
   }
 }
 

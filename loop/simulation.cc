@@ -42,9 +42,9 @@ class VirtualClock::VirtualAlarm final : public Alarm {
   }
   /// Tells this expiry from those before.
   [[nodiscard]] std::uint64_t arming() const noexcept { return arming_; }
-  /// In steady time; nullopt when disarmed.
+  /// In steady time; nullopt when disarmed, or at the end of time.
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
-    if (!deadline_) return std::nullopt;
+    if (!deadline_ || *deadline_ == Duration::max()) return std::nullopt;
     return saturating_add(clock_.now(), saturating_add(*deadline_, -time()));
   }
   void signal_if_expired() const noexcept {
@@ -122,13 +122,19 @@ void VirtualClock::pass(Duration d) {
 void VirtualClock::suspend(Duration d) {
   check_not_negative(d, "VirtualClock::suspend");
   suspended_ = saturating_add(suspended_, d);
+  if (d > Duration::zero()) ring_wall_alarms();
   signal_expired();
 }
 
 void VirtualClock::set_wall(WallTime t) {
   wall_offset_ += t - wall_now();
-  for (VirtualAlarm* alarm : alarms_) alarm->clock_set();
+  ring_wall_alarms();
   signal_expired();
+}
+
+// As the kernel does when the distance of the two clocks has changed: timerfd_create(2).
+void VirtualClock::ring_wall_alarms() noexcept {
+  for (VirtualAlarm* alarm : alarms_) alarm->clock_set();
 }
 
 void VirtualClock::move_to(TimePoint t) {
@@ -178,16 +184,6 @@ std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
   if (seed) return *seed;
   if (const char* text = std::getenv("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
   return std::random_device()();
-}
-
-Ready operator&(const Ready& a, const Ready& b) {
-  return {.readable = a.readable && b.readable,
-          .writable = a.writable && b.writable,
-          .priority = a.priority && b.priority,
-          .read_closed = a.read_closed && b.read_closed,
-          .hangup = a.hangup && b.hangup,
-          .error = a.error && b.error,
-          .invalid = a.invalid && b.invalid};
 }
 
 // What a kernel tells: what was asked for, and what comes unasked.

@@ -36,6 +36,8 @@ inline void check_code(int code, const char* call) {
 [[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
 /// The steady clock that goes on while the machine is suspended.
 extern const clockid_t kBootClock;
+/// See Clock::wall_drift.
+[[nodiscard]] Duration wall_drift(Duration passed) noexcept;
 
 /// The bit for "the peer will send no more"; 0 where poll(2) has none.
 extern const short kPollReadClosed;

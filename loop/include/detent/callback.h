@@ -11,6 +11,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -52,7 +53,7 @@ class Callback<R(Args...)> {
       ::new (static_cast<void*>(storage_)) Stored*(new Stored(std::forward<F>(f)));
     }
     invoke_ = &invoke<Stored>;
-    manage_ = &manage<Stored>;
+    if constexpr (!kPlain<Stored>) manage_ = &manage<Stored>;
   }
 
   Callback(Callback&& other) noexcept { take(other); }
@@ -69,7 +70,7 @@ class Callback<R(Args...)> {
 
   explicit operator bool() const noexcept { return invoke_ != nullptr; }
 
-  R operator()(Args... args) { return invoke_(storage_, std::forward<Args>(args)...); }
+  R operator()(Args... args) { return invoke_(storage_, static_cast<Passed<Args>>(args)...); }
 
  private:
   template <class F>
@@ -81,12 +82,23 @@ class Callback<R(Args...)> {
     }
   }
 
+  // Moved by copying its bytes, and ended by nothing.
   template <class F>
-  static R invoke(std::byte* storage, Args&&... args) {
+  static constexpr bool kPlain = kStoredInline<F>&& std::is_trivially_copyable_v<F>;
+
+  // Small plain arguments go on in registers, all others as references to the caller's.
+  template <class Arg>
+  static constexpr bool kPassedByValue = std::is_trivially_copyable_v<Arg> &&
+                                         sizeof(Arg) <= sizeof(void*);
+  template <class Arg>
+  using Passed = std::conditional_t<kPassedByValue<Arg>, Arg, Arg&&>;
+
+  template <class F>
+  static R invoke(std::byte* storage, Passed<Args>... args) {
     if constexpr (std::is_void_v<R>) {
-      static_cast<void>(stored<F>(storage)(std::forward<Args>(args)...));
+      static_cast<void>(stored<F>(storage)(static_cast<Args&&>(args)...));
     } else {
-      return stored<F>(storage)(std::forward<Args>(args)...);
+      return stored<F>(storage)(static_cast<Args&&>(args)...);
     }
   }
 
@@ -108,10 +120,14 @@ class Callback<R(Args...)> {
   }
 
   void take(Callback& other) noexcept {
-    if (other.manage_ == nullptr) return;
-    other.manage_(other.storage_, storage_);
+    if (other.invoke_ == nullptr) return;
     invoke_ = std::exchange(other.invoke_, nullptr);
     manage_ = std::exchange(other.manage_, nullptr);
+    if (manage_ != nullptr) {
+      manage_(other.storage_, storage_);
+    } else {
+      std::memcpy(storage_, other.storage_, sizeof storage_);
+    }
   }
 
   // The members are emptied first: the callable's destructor may look at its own Callback.
@@ -120,9 +136,9 @@ class Callback<R(Args...)> {
     if (auto* end = std::exchange(manage_, nullptr)) end(storage_, nullptr);
   }
 
-  alignas(kInlineAlignment) std::byte storage_[kInlineSize];
-  R (*invoke_)(std::byte*, Args&&...) = nullptr;
-  void (*manage_)(std::byte* from, std::byte* to) noexcept = nullptr;
+  alignas(kInlineAlignment) std::byte storage_[kInlineSize] = {};
+  R (*invoke_)(std::byte*, Passed<Args>...) = nullptr;
+  void (*manage_)(std::byte* from, std::byte* to) noexcept = nullptr;  // null: it is plain
 };
 
 }  // namespace detent

@@ -33,6 +33,12 @@ struct BootClock {
 };
 using BootTime = BootClock::time_point;
 
+/// What became of the wall clock's distance from the steady one: wall time minus steady time.
+struct ClockChange {
+  Duration old_offset;
+  Duration new_offset;
+};
+
 /// The sum, or the nearest end of the range where it would overflow.
 [[nodiscard]] constexpr Duration saturating_add(Duration a, Duration b) noexcept {
   std::int64_t sum = 0;
@@ -51,8 +57,9 @@ enum class ClockId : std::uint8_t { steady, boot, wall, boot_alarm, wall_alarm }
 
 /// One kernel timer as a readable descriptor: fd() becomes readable at the deadline and stays so
 /// until the next arm() or disarm(), after which it is not readable before the new deadline. So
-/// nobody reads it. A wall alarm becomes readable too when the wall clock is set; only reading the
-/// clock tells what is due. Use it from one thread.
+/// nobody reads it. A wall alarm becomes readable too when the wall clock is set or the machine
+/// wakes from being suspended, at once or, where the kernel does not tell (macOS and BSD), within
+/// ten seconds; only reading the clock tells what is due. Use it from one thread.
 class Alarm {
  public:
   Alarm() = default;
@@ -85,6 +92,10 @@ class Clock {
   [[nodiscard]] virtual TimePoint now() const noexcept = 0;
   [[nodiscard]] virtual BootTime boot_now() const noexcept = 0;
   [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
+
+  /// How far the wall clock may come off the steady one while `passed` goes by, without having been
+  /// set: on some systems a time server lets one of them run faster or slower.
+  [[nodiscard]] virtual Duration wall_drift(Duration passed) const noexcept;
 
   /// A disarmed alarm that goes by `id`. Throws std::system_error.
   [[nodiscard]] virtual std::unique_ptr<Alarm> make_alarm(ClockId id) = 0;

@@ -107,15 +107,17 @@ class [[nodiscard]] Handle {
       : line_(std::move(other.line_)), id_(std::exchange(other.id_, {})) {}
   Handle& operator=(Handle&& other) noexcept {
     if (this != &other) {
-      Handle taken(std::move(other));
-      std::swap(line_, taken.line_);
-      std::swap(id_, taken.id_);
+      const Handle former(std::move(*this));  // ends last: its captures may end *this
+      line_ = std::move(other.line_);
+      id_ = std::exchange(other.id_, {});
     }
     return *this;
   }
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
-  ~Handle() { cancel(); }
+  ~Handle() {
+    if (!is_empty()) cancel();
+  }
 
   /// Ends the registration; the callback is never entered again. Idempotent. The callback's
   /// captures are destroyed before this returns, or, when the callback is running, after it.

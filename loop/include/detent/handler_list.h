@@ -36,7 +36,12 @@ class HandlerList final : private HandleOwner {
   /// cancelled meanwhile; `call(...)` calls it. Not from inside one of the callbacks.
   template <class Visit>
   void for_each(Visit&& visit) {
-    if (order_.empty()) return;
+    if (!order_.empty()) visit_all(visit);
+  }
+
+ private:
+  template <class Visit>
+  void visit_all(Visit& visit) {
     std::erase_if(order_, [this](HandlerId id) { return table_.find(id) == nullptr; });
     table_.recycle();
     const std::size_t count = order_.size();
@@ -50,7 +55,6 @@ class HandlerList final : private HandleOwner {
     }
   }
 
- private:
   void cancel(HandlerId id) noexcept override { table_.remove(id); }
   [[nodiscard]] bool active(HandlerId id) const noexcept override {
     return table_.find(id) != nullptr;

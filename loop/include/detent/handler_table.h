@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -31,14 +32,12 @@ struct NoData {};
 /// thread at a time. Allocates a chunk of entries when it grows, never when it calls or removes.
 template <class Signature, class Data = NoData>
 class HandlerTable {
-  static constexpr std::uint32_t kNone = UINT32_MAX;
-
  public:
   /// One registration. Its address is stable for as long as the table lives.
   class Entry {
    public:
     [[nodiscard]] Name name() const noexcept { return {text_, file_, line_}; }
-    [[nodiscard]] HandlerId id() const noexcept { return {link_, generation_}; }
+    [[nodiscard]] HandlerId id() const noexcept { return {slot_, generation_}; }
 
    private:
     friend class HandlerTable;
@@ -47,7 +46,7 @@ class HandlerTable {
     const char* file_ = "";
     int line_ = 0;
     std::uint32_t generation_ = 0;  // odd while registered
-    std::uint32_t link_ = kNone;    // its own slot; once removed, the next one in its list
+    std::uint32_t slot_ = 0;
 
    public:
     Data data = {};
@@ -60,17 +59,18 @@ class HandlerTable {
   /// Destroys all callables. One that is running is destroyed when it returns or throws: its call
   /// inherits the memory.
   ~HandlerTable() {
-    for (std::uint32_t slot = 0; slot < used_; ++slot) {
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
       if (frame_of(at(slot)) == nullptr) at(slot).callback_ = nullptr;
     }
     for (Frame* frame = running_; frame != nullptr; frame = frame->outer) {
       frame->table = nullptr;
-      if (frame->outer == nullptr) frame->chunks = std::move(chunks_);
+      frame->ended = true;
+      if (frame->outer == nullptr) std::construct_at(&frame->chunks, std::move(chunks_));
     }
   }
 
   /// Stores a callback and returns its number.
-  HandlerId add(Callback<Signature> callback, Name name = {}, Data data = {}) {
+  HandlerId add(Callback<Signature>&& callback, Name name = {}, Data data = {}) {
     Entry& entry = take_free();
     entry.callback_ = std::move(callback);
     entry.text_ = name.text;
@@ -84,10 +84,10 @@ class HandlerTable {
 
   /// The entry of `id`, or null when its registration has ended.
   [[nodiscard]] Entry* find(HandlerId id) noexcept {
-    const bool possible = id.slot < used_ && id.generation % 2 != 0;
-    if (!possible) return nullptr;
+    if (id.slot >= slots_) return nullptr;
     Entry& found = at(id.slot);
-    return found.generation_ == id.generation ? &found : nullptr;
+    const bool registered = id.generation % 2 != 0 && found.generation_ == id.generation;
+    return registered ? &found : nullptr;
   }
   [[nodiscard]] const Entry* find(HandlerId id) const noexcept {
     return const_cast<HandlerTable*>(this)->find(id);
@@ -95,22 +95,35 @@ class HandlerTable {
 
   /// The entry in a slot that is in use, for users who keep slot numbers alone.
   [[nodiscard]] Entry& at(std::uint32_t slot) noexcept {
-    return (*chunks_[slot / kChunkSize])[slot % kChunkSize];
+    return chunks_[slot / kChunkSize]->entries[slot % kChunkSize];
   }
 
-  /// Ends the registration. False when it had ended before. `id.slot` is not handed out again
+  /// Calls visit(entry) for each registration, in the order of slots; `visit` adds and removes
+  /// none.
+  template <class Visit>
+  void for_each(Visit visit) {
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+      if (at(slot).generation_ % 2 != 0) visit(at(slot));
+    }
+  }
+
+  /// Ends the registration. False when it had ended before. The slot is not handed out again
   /// before `recycle`, so that a number in flight can be told from its successor by the slot too.
   bool remove(HandlerId id) noexcept {
     Entry* entry = find(id);
     if (entry == nullptr) return false;
-    ++entry->generation_;
-    --size_;
-    if (Frame* frame = frame_of(*entry)) {
-      frame->cancelled = true;
-    } else {
-      end(*entry);
-    }
+    remove(*entry);
     return true;
+  }
+  /// The same by an entry, which is registered.
+  void remove(Entry& entry) noexcept {
+    ++entry.generation_;
+    --size_;
+    if (Frame* frame = frame_of(entry)) [[unlikely]] {
+      frame->ended = true;
+    } else {
+      end(entry);
+    }
   }
 
   /// Calls the entry's callback in place; what it returns or throws passes through.
@@ -130,35 +143,58 @@ class HandlerTable {
 
   /// Makes the slots of removed registrations reusable; called once no number is in flight.
   void recycle() noexcept {
-    if (retired_.first == kNone) return;
-    at(retired_.last).link_ = free_;
-    free_ = std::exchange(retired_.first, kNone);
+    for (Chunk* chunk = with_retired_; chunk != nullptr; chunk = chunk->next_with_retired) {
+      if (chunk->free == 0) chunk->next_with_free = std::exchange(with_free_, chunk);
+      chunk->free |= std::exchange(chunk->retired, 0);
+    }
+    with_retired_ = nullptr;
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
   static constexpr std::uint32_t kChunkSize = 64;
-  using Chunk = std::array<Entry, kChunkSize>;
+
+  // Registrations that are made one after another lie side by side where they can, whatever the
+  // order in which those before them went: a chunk is used up before the next.
+  struct Chunk {
+    std::array<Entry, kChunkSize> entries;
+    std::uint64_t free = ~std::uint64_t{0};  // a bit for each entry
+    std::uint64_t retired = 0;               // no longer registered, and not yet free
+    Chunk* next_with_free = nullptr;
+    Chunk* next_with_retired = nullptr;
+  };
   using Chunks = std::vector<std::unique_ptr<Chunk>>;
 
   // A call in progress. It settles what its callback did to its own registration or to the table.
   struct Frame {
-    Frame(HandlerTable& owner, Entry& called)
+    Frame(HandlerTable& owner, Entry& called) noexcept
         : table(&owner), entry(called), outer(std::exchange(owner.running_, this)) {}
     Frame(const Frame&) = delete;
     Frame& operator=(const Frame&) = delete;
     ~Frame() {
-      if (table == nullptr) return;  // `chunks`, if this is the outermost call, ends the callable
-      table->running_ = outer;
-      if (cancelled) table->end(entry);
+      if (ended) [[unlikely]]
+        settle();
+      else
+        table->running_ = outer;
+    }
+    // Not inline: it would cost each call the registers that it needs.
+    [[gnu::noinline]] void settle() noexcept {
+      if (table != nullptr) {
+        table->running_ = outer;
+        table->end(entry);
+      } else if (outer == nullptr) {
+        std::destroy_at(&chunks);
+      }
     }
 
     HandlerTable* table;
     Entry& entry;
     Frame* outer;
-    bool cancelled = false;
-    Chunks chunks;
+    bool ended = false;  // the registration, by cancelling it or with the table
+    union {
+      Chunks chunks;  // exists only when the table is gone, and in the outermost call
+    };
   };
 
   // The outermost call of the entry, or null. Calls rarely nest: the list is rarely longer than
@@ -171,42 +207,37 @@ class HandlerTable {
     return outermost;
   }
 
-  Entry& take_free() {
-    if (free_ != kNone) {
-      Entry& entry = at(free_);
-      free_ = std::exchange(entry.link_, free_);
-      return entry;
-    }
-    if (used_ == chunks_.size() * kChunkSize) chunks_.push_back(std::make_unique<Chunk>());
-    Entry& entry = at(used_);
-    entry.link_ = used_++;
+  // Not inline, so that add() is small enough to be.
+  [[gnu::noinline]] Entry& take_free() {
+    if (with_free_ == nullptr) add_chunk();
+    Chunk& chunk = *with_free_;
+    Entry& entry = chunk.entries[static_cast<std::size_t>(std::countr_zero(chunk.free))];
+    chunk.free &= chunk.free - 1;
+    if (chunk.free == 0) with_free_ = chunk.next_with_free;
     return entry;
   }
 
-  // Queues the slot for reuse and destroys the callable; that comes last, since destroying the
-  // captures may call anything, this table's functions and destructor included.
-  void end(Entry& entry) noexcept {
-    const std::uint32_t slot = std::exchange(entry.link_, kNone);
-    if (retired_.first == kNone) {
-      retired_.first = slot;
-    } else {
-      at(retired_.last).link_ = slot;
-    }
-    retired_.last = slot;
-    Callback<Signature> doomed = std::move(entry.callback_);
+  void add_chunk() {
+    Chunk& chunk = *chunks_.emplace_back(std::make_unique<Chunk>());
+    for (Entry& entry : chunk.entries) entry.slot_ = slots_++;
+    with_free_ = &chunk;
   }
 
-  struct List {
-    std::uint32_t first = kNone;
-    std::uint32_t last = kNone;
-  };
+  // Retires the slot and destroys the callable; that comes last, since destroying the captures may
+  // call anything, this table's functions and destructor included.
+  void end(Entry& entry) noexcept {
+    Chunk& chunk = *chunks_[entry.slot_ / kChunkSize];
+    if (chunk.retired == 0) chunk.next_with_retired = std::exchange(with_retired_, &chunk);
+    chunk.retired |= std::uint64_t{1} << entry.slot_ % kChunkSize;
+    Callback<Signature> doomed = std::move(entry.callback_);
+  }
 
   Chunks chunks_;
   Frame* running_ = nullptr;
   std::size_t size_ = 0;
-  std::uint32_t used_ = 0;
-  std::uint32_t free_ = kNone;
-  List retired_;
+  std::uint32_t slots_ = 0;  // in all chunks
+  Chunk* with_free_ = nullptr;
+  Chunk* with_retired_ = nullptr;
 };
 
 }  // namespace detent

@@ -50,7 +50,8 @@ class VirtualClock final : public Clock {
 
   /// Lets `d` pass, `d` >= 0, while the loops do nothing: as in a callback that blocks that long.
   void pass(Duration d);
-  /// As `pass`, with the machine asleep: boot and wall time go on, steady time stands still.
+  /// As `pass`, with the machine asleep: boot and wall time go on, steady time stands still. Wall
+  /// alarms become readable, as the kernel's do.
   void suspend(Duration d);
   /// Sets the wall clock, forward or backward. Wall alarms become readable, as the kernel's do.
   void set_wall(WallTime t);
@@ -66,6 +67,7 @@ class VirtualClock final : public Clock {
 
   void move_to(TimePoint t);
   void signal_expired();
+  void ring_wall_alarms() noexcept;
   void run_loops();
   std::size_t run_each_loop();
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "wall_offset.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace detent {
+namespace {
+
+// A thread may be held up between two readings. Then another try is likely to be quick.
+constexpr int kTries = 4;
+constexpr Duration kQuick = std::chrono::microseconds(1);
+
+}  // namespace
+
+std::optional<ClockChange> WallOffset::look() {
+  const Reading now = read(*clock_);
+  const Reading before = std::exchange(last_, now);
+  const Duration doubt = now.doubt + before.doubt + clock_->wall_drift(now.at - before.at);
+  if (std::chrono::abs(now.offset - before.offset) <= doubt) return std::nullopt;
+  return ClockChange{.old_offset = before.offset, .new_offset = now.offset};
+}
+
+// The steady clock is read on both sides: somewhere between was the wall clock's reading.
+WallOffset::Reading WallOffset::read(const Clock& clock) {
+  Reading best = {};
+  for (int i = 0; i < kTries; ++i) {
+    const TimePoint before = clock.now();
+    const WallTime wall = clock.wall_now();
+    const Duration half = (clock.now() - before) / 2;
+    const Reading reading = {.at = before + half,
+                             .offset = wall.time_since_epoch() - (before + half).time_since_epoch(),
+                             .doubt = half};
+    if (i == 0 || reading.doubt < best.doubt) best = reading;
+    if (best.doubt <= kQuick) break;
+  }
+  return best;
+}
+
+}  // namespace detent
