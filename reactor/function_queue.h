@@ -33,19 +33,25 @@ class FunctionQueue {
   /// Runs at most `most` of those that are here now, counting each in `ran`. One that throws is
   /// done; the rest stay.
   void run(std::size_t most, std::uint64_t& ran) {
-    if (functions_.empty()) return;
+    if (!empty()) run_some(most, ran);
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return functions_.empty(); }
+
+ private:
+  void run_some(std::size_t most, std::uint64_t& ran) {
     const std::size_t end = done_ + std::min(functions_.size() - done_, most);
+    struct DropDone {  // on a throw too
+      FunctionQueue& queue;
+      ~DropDone() { queue.drop_done(); }
+    } const drop_done = {*this};
     while (done_ < end) {
       Callback<void()> function = std::move(functions_[done_++]);
       ++ran;
       function();
     }
-    drop_done();
   }
 
-  [[nodiscard]] bool empty() const noexcept { return done_ == functions_.size(); }
-
- private:
   // Once they are half of all, so that a long backlog is not moved for each part that is done.
   void drop_done() noexcept {
     if (done_ * 2 < functions_.size()) return;

@@ -11,25 +11,18 @@ bool Mailbox::post(Callback<void()> function) {
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
+    // Said once for all that wait: who takes them takes that back, under the same lock.
+    if (incoming_.empty()) requests_.fetch_or(kPost);
     incoming_.push(std::move(function));
-    posted_.store(true);
   }
   interrupt();
   return true;
 }
 
-void Mailbox::collect(FunctionQueue& queue) {
-  if (!posted_.load()) return;
+void Mailbox::collect_posts(FunctionQueue& queue) {
   const std::lock_guard lock(mutex_);
   queue.append(incoming_);
-  posted_.store(false);
-}
-
-bool Mailbox::may_sleep() noexcept {
-  sleeping_.store(true);
-  if (!posted_.load() && !stop_.load() && !wake_.load()) return true;
-  awake();
-  return false;
+  take_back(kPost);
 }
 
 void Mailbox::close() {
@@ -40,14 +33,15 @@ void Mailbox::close() {
 }
 
 // The wake-up is shared with the parent process, which must not hear of it.
-void Mailbox::request(std::atomic<bool>& flag) noexcept {
+void Mailbox::request(Requests what) noexcept {
   if (affinity_.in_forked_child()) return;
-  flag.store(true);
+  requests_.fetch_or(what);
   interrupt();
 }
 
+// A plain look first, since the loop is awake as a rule when there is much to say.
 void Mailbox::interrupt() noexcept {
-  if (sleeping_.exchange(false)) wakeup_.signal();
+  if (sleeping_.load() && sleeping_.exchange(false)) wakeup_.signal();
 }
 
 bool Poster::post(Callback<void()> function) const { return mailbox_->post(std::move(function)); }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 
 #include "detent/affinity.h"
@@ -16,28 +17,35 @@ namespace detent {
 
 /// Shared by a Reactor and its Posters; closed when the Reactor goes.
 ///
-/// The wake-up protocol: whoever wants the loop's attention first sets its flag and then writes to
-/// the wake-up only if the loop had announced its sleep; the loop first announces and then looks
-/// at the flags. As all four are sequentially consistent, one of the two sees the other. The
-/// announcement is taken back by the first writer, so a sleep costs at most one write.
+/// The wake-up protocol: whoever wants the loop's attention first says so in `requests_` and then
+/// writes to the wake-up only if the loop had announced its sleep; the loop first announces and
+/// then looks at the requests. As all of it is sequentially consistent, one of the two sees the
+/// other. The announcement is taken back by the first writer, so a sleep costs at most one write.
 class Mailbox {
  public:
   // ---- any thread; the second group is async-signal-safe too
   /// False when closed.
   bool post(Callback<void()> function);
 
-  void request_stop() noexcept { request(stop_); }
-  void request_wake() noexcept { request(wake_); }
+  void request_stop() noexcept { request(kStop); }
+  void request_wake() noexcept { request(kWake); }
 
   // ---- the loop's thread
   /// Moves what was posted behind what is in `queue`.
-  void collect(FunctionQueue& queue);
-  [[nodiscard]] bool has_posts() const noexcept { return posted_.load(); }
-  [[nodiscard]] bool consume_stop() noexcept { return consume(stop_); }
-  [[nodiscard]] bool consume_wake() noexcept { return consume(wake_); }
+  void collect(FunctionQueue& queue) {
+    if (has_posts()) collect_posts(queue);
+  }
+  [[nodiscard]] bool has_posts() const noexcept { return (requests_.load() & kPost) != 0; }
+  [[nodiscard]] bool consume_stop() noexcept { return consume(kStop); }
+  [[nodiscard]] bool consume_wake() noexcept { return consume(kWake); }
 
   /// Announces a sleep. False when somebody wants attention: then do not sleep.
-  [[nodiscard]] bool may_sleep() noexcept;
+  [[nodiscard]] bool may_sleep() noexcept {
+    sleeping_.store(true);
+    if (requests_.load() == 0) return true;
+    awake();
+    return false;
+  }
   void awake() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
 
   /// Destroys what is posted, on this thread and outside the lock, and refuses more.
@@ -45,20 +53,30 @@ class Mailbox {
   [[nodiscard]] const Wakeup& wakeup() const noexcept { return wakeup_; }
 
  private:
-  void request(std::atomic<bool>& flag) noexcept;
+  using Requests = std::uint8_t;  // all in one, so that a turn with none is one look
+  static constexpr Requests kPost = 1;
+  static constexpr Requests kStop = 2;
+  static constexpr Requests kWake = 4;
+
+  void request(Requests what) noexcept;
   void interrupt() noexcept;
+  void collect_posts(FunctionQueue& queue);
   // A plain look first: an exchange each turn would cost more than the turn's own work.
-  static bool consume(std::atomic<bool>& flag) noexcept {
-    return flag.load() && flag.exchange(false);
+  bool consume(Requests what) noexcept {
+    return (requests_.load() & what) != 0 && (take_back(what) & what) != 0;
+  }
+  // Returns what there was.
+  Requests take_back(Requests what) noexcept {
+    return requests_.fetch_and(static_cast<Requests>(~what));
   }
 
   Affinity affinity_;
   Wakeup wakeup_;
   std::atomic<bool> sleeping_ = false;
-  std::atomic<bool> stop_ = false;
-  std::atomic<bool> wake_ = false;
-  std::atomic<bool> posted_ = false;
-  static_assert(std::atomic<bool>::is_always_lock_free, "used in signal handlers");
+  std::atomic<Requests> requests_ = 0;
+  static_assert(std::atomic<bool>::is_always_lock_free &&
+                    std::atomic<Requests>::is_always_lock_free,
+                "used in signal handlers");
 
   std::mutex mutex_;  // guards the rest
   FunctionQueue incoming_;

@@ -9,34 +9,39 @@
 
 namespace detent {
 
+/// Whether a callback spins is looked at once in so many of its calls, since that is what each call
+/// would pay for.
+constexpr std::uint8_t kCallsPerLook = 124;
+
 struct WatchData {
   int fd = -1;
   Interest interest = {};
+  Ready concerning = {};  // of what happens: follows from interest and paused
   bool paused = false;
-  bool ended = false;             // the poller has ended the registration
-  std::uint8_t unchanged = 0;     // see Reactor::State::call_suspect
-  std::uint32_t streak = 0;       // in how many turns running it was called
-  std::uint32_t last_called = 0;  // the low bits of that turn's number
+  bool ended = false;  // the poller has ended the registration
+
+  // See Reactor::State::look_at.
+  std::uint8_t calls_before_look = kCallsPerLook;
+  std::uint8_t looks = 0;       // running that found it called in every turn
+  std::uint8_t unchanged = 0;   // probes running that found nothing done
+  std::uint32_t last_look = 0;  // the low bits of that turn's number
 };
 
-/// What the poller is told.
-[[nodiscard]] constexpr Interest effective(Interest interest, bool paused) noexcept {
-  return paused ? Interest{} : interest;
-}
-
-/// What of `ready` concerns a watch with this interest; all false when nothing does.
-[[nodiscard]] constexpr Ready concerning(Interest interest, Ready ready) noexcept {
-  if (interest.empty()) return {.invalid = ready.invalid};
-  ready.readable = ready.readable && interest.readable;
-  ready.writable = ready.writable && interest.writable;
-  ready.priority = ready.priority && interest.priority;
-  ready.read_closed = ready.read_closed && interest.readable;
-  return ready;
+/// What a watch with this interest is told when it happens.
+[[nodiscard]] constexpr Ready concerning(Interest interest) noexcept {
+  if (interest.empty()) return {.invalid = true};
+  return {.readable = interest.readable,
+          .writable = interest.writable,
+          .priority = interest.priority,
+          .read_closed = interest.readable,
+          .hangup = true,
+          .error = true,
+          .invalid = true};
 }
 
 /// Whether any of it was asked for.
-[[nodiscard]] constexpr bool requested(const Ready& ready) noexcept {
-  return ready.readable || ready.writable || ready.priority;
+[[nodiscard]] constexpr bool requested(Ready ready) noexcept {
+  return (ready & Ready{.readable = true, .writable = true, .priority = true}) != Ready{};
 }
 
 }  // namespace detent

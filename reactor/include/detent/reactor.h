@@ -156,13 +156,6 @@ class Reactor final : private HandleOwner {
   [[nodiscard]] int fd_of(HandlerId id) const noexcept;
 
   std::size_t run_due();
-  void turn(std::optional<Duration> max_wait);
-  void do_turn(std::optional<Duration> max_wait);
-  void complete_turn(std::optional<Duration> max_wait);
-  void begin_turn();
-  void wait(std::optional<Duration> max_wait);
-  void dispatch_event(const Event& event);
-  [[nodiscard]] bool work_is_pending() const noexcept;
 
   std::unique_ptr<State> state_;
 };
