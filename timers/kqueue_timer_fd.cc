@@ -7,29 +7,13 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
-#include <utility>
 
 #include "detent/timer_fd.h"
 #include "kqueue.h"
 #include "sys.h"
+#include "wall_offset.h"
 
 namespace detent {
-namespace {
-
-// Both clocks, at nearly the same time: their distance changes when the wall clock is set.
-struct ClockReadings {
-  Duration steady = sys::now(ClockId::steady);
-  Duration wall = sys::now(ClockId::wall);
-};
-
-// Time servers let the clock run up to 0.5 % faster or slower (adjtime(2)): that is no setting.
-bool was_set_between(const ClockReadings& before, const ClockReadings& after) {
-  const Duration passed = after.steady - before.steady;
-  const Duration moved = (after.wall - before.wall) - passed;
-  return std::chrono::abs(moved) > std::chrono::milliseconds(100) + passed / 200;
-}
-
-}  // namespace
 
 struct TimerFd::State {
   State(ClockId clock, Mode mode) : own_clock(clock), blocking(mode == Mode::blocking) {}
@@ -48,7 +32,7 @@ struct TimerFd::State {
   ClockId clock = own_clock;  // by which `next` goes
   std::optional<Duration> next;  // since the clock's epoch; none: disarmed
   Duration interval = {};
-  std::optional<ClockReadings> looked;  // cancel when the wall clock was set since
+  std::optional<WallOffset> looked;  // cancel when the wall clock was set since
 };
 
 TimerFd::Setting TimerFd::State::set(ClockId by, std::optional<Duration> deadline, Duration period,
@@ -60,7 +44,7 @@ TimerFd::Setting TimerFd::State::set(ClockId by, std::optional<Duration> deadlin
   next = deadline;
   interval = period;
   looked.reset();
-  if (cancel) looked.emplace();
+  if (cancel) looked.emplace(kernel_clock());
   wake_at_next();
   return before;
 }
@@ -86,11 +70,7 @@ std::uint64_t TimerFd::State::take_expirations() {
   return static_cast<std::uint64_t>(passed) + 1;
 }
 
-bool TimerFd::State::take_cancellation() {
-  if (!looked) return false;
-  const ClockReadings now;
-  return was_set_between(std::exchange(*looked, now), now);
-}
+bool TimerFd::State::take_cancellation() { return looked && looked->look().has_value(); }
 
 void TimerFd::Delete::operator()(State* state) const noexcept { delete state; }
 

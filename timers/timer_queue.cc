@@ -21,13 +21,15 @@ void TimerQueue::add(Key key, Duration deadline) {
   if (key >= nodes_.size()) {
     nodes_.resize(std::max<std::size_t>(key + std::size_t{1}, nodes_.size() * 2));
   }
-  heap_.emplace_back();  // first: it is what may throw
+  if (next_sequence_ == UINT32_MAX) renumber();
+  heap_.emplace_back();  // the last that may throw
   stamp(key, deadline);
   move_up(heap_.size() - 1, current(key));
 }
 
-void TimerQueue::set(Key key, Duration deadline) {
+void TimerQueue::set_anywhere(Key key, Duration deadline) {
   if (!contains(key)) throw std::logic_error("TimerQueue::set: the key is not in the queue");
+  if (next_sequence_ == UINT32_MAX) renumber();
   stamp(key, deadline);
   const std::size_t place = nodes_[key].place;
   if (before(current(key), heap_[place])) move_up(place, current(key));
@@ -43,6 +45,11 @@ std::optional<Duration> TimerQueue::earliest() noexcept {
   return Duration(heap_.front().deadline);
 }
 
+std::optional<TimerQueue::Key> TimerQueue::first() noexcept {
+  if (!earliest()) return std::nullopt;
+  return heap_.front().key;
+}
+
 std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
   while (!heap_.empty() && heap_.front().deadline <= now.count()) {
     const Key key = heap_.front().key;
@@ -56,14 +63,8 @@ std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
   return std::nullopt;
 }
 
-void TimerQueue::stamp(Key key, Duration deadline) {
-  if (next_sequence_ == UINT32_MAX) renumber();
-  nodes_[key].deadline = deadline.count();
-  nodes_[key].sequence = next_sequence_++;
-}
-
 // Once in four thousand million calls the sequence numbers run out, and all get new ones in their
-// order. A sorted array is a heap. An item without a node yet, as add() has it, is left alone.
+// order. A sorted array is a heap.
 void TimerQueue::renumber() {
   std::vector<Item> sorted;
   for (Key key = 0; key < nodes_.size(); ++key) {
@@ -78,30 +79,36 @@ void TimerQueue::renumber() {
 }
 
 void TimerQueue::move_up(std::size_t hole, const Item& item) noexcept {
-  while (hole > 0 && before(item, heap_[parent_of(hole)])) {
-    place(hole, heap_[parent_of(hole)]);
+  // Copies of the pointers, here and below: the compiler must think that a store to a node could
+  // change those of the vectors.
+  Item* const heap = heap_.data();
+  Node* const nodes = nodes_.data();
+  while (hole > 0 && before(item, heap[parent_of(hole)])) {
+    const Item& parent = heap[parent_of(hole)];
+    nodes[parent.key].place = static_cast<std::uint32_t>(hole);
+    heap[hole] = parent;
     hole = parent_of(hole);
   }
-  place(hole, item);
-}
-
-std::size_t TimerQueue::earliest_child(std::size_t parent) const noexcept {
-  const std::size_t first = first_child_of(parent);
-  const std::size_t end = std::min(first + kChildren, heap_.size());
-  std::size_t best = first;
-  for (std::size_t child = first + 1; child < end; ++child) {
-    best = before(heap_[child], heap_[best]) ? child : best;
-  }
-  return best;
+  nodes[item.key].place = static_cast<std::uint32_t>(hole);
+  heap[hole] = item;
 }
 
 // The hole first sinks to the bottom and then rises: what fills it comes from the bottom as a rule,
 // and this saves comparing it with each level on the way.
 void TimerQueue::move_down(std::size_t hole, const Item& item) noexcept {
-  while (first_child_of(hole) < heap_.size()) {
-    const std::size_t child = earliest_child(hole);
-    place(hole, heap_[child]);
-    hole = child;
+  Item* const heap = heap_.data();
+  Node* const nodes = nodes_.data();
+  const std::size_t size = heap_.size();
+  for (std::size_t first = first_child_of(hole); first < size; first = first_child_of(hole)) {
+    const Item* child = heap + first;
+    if (first + kChildren <= size) {
+      child = earlier(earlier(child, child + 1), earlier(child + 2, child + 3));
+    } else {
+      while (++first < size) child = earlier(child, heap + first);
+    }
+    nodes[child->key].place = static_cast<std::uint32_t>(hole);
+    heap[hole] = *child;
+    hole = static_cast<std::size_t>(child - heap);
   }
   move_up(hole, item);
 }

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "clock_changes.h"
+#include "looking_alarm.h"
 
 namespace detent {
 namespace {
@@ -17,10 +21,31 @@ Duration checked_period(Duration period) {
   return period;
 }
 
+// Only a clock that can be set asks for more than its alarm.
+template <class ClockT>
+constexpr bool kCanBeSet = !ClockT::is_steady;
+
+Duration checked_slack(Duration slack) {
+  if (slack < Duration::zero()) throw std::invalid_argument("TimerService: negative slack");
+  return slack;
+}
+
 TimePoint read(const Clock& clock, std::chrono::steady_clock /*tag*/) { return clock.now(); }
+BootTime read(const Clock& clock, BootClock /*tag*/) { return clock.boot_now(); }
+WallTime read(const Clock& clock, std::chrono::system_clock /*tag*/) { return clock.wall_now(); }
+
 constexpr ClockId id_of(std::chrono::steady_clock /*tag*/) { return ClockId::steady; }
+constexpr ClockId id_of(BootClock /*tag*/) { return ClockId::boot; }
+constexpr ClockId id_of(std::chrono::system_clock /*tag*/) { return ClockId::wall; }
 
 }  // namespace
+
+template <class ClockT>
+struct BasicTimerService<ClockT>::WallSide {
+  explicit WallSide(Reactor& reactor) : changes(reactor) {}
+  ClockChanges changes;
+  FalseRings false_rings;
+};
 
 // ---- making and ending
 
@@ -30,7 +55,10 @@ BasicTimerService<ClockT>::BasicTimerService(Reactor& reactor)
       alarm_(reactor.clock().make_alarm(id_of(ClockT{}))),
       alarm_watch_(reactor.watch(
           *alarm_, {.readable = true}, [this](Ready) { on_alarm(); }, "timer service")),
-      line_(*this) {}
+      turns_(reactor.counters().turns),
+      line_(*this) {
+  if constexpr (kCanBeSet<ClockT>) wall_ = std::make_unique<WallSide>(reactor);
+}
 
 template <class ClockT>
 BasicTimerService<ClockT>::~BasicTimerService() {
@@ -52,24 +80,30 @@ auto BasicTimerService<ClockT>::turn_now() const -> Time {
 // ---- timers
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Function function, Name name) -> TimerType {
+auto BasicTimerService<ClockT>::add(Function&& function, Name name) -> TimerType {
   line_.affinity().check("TimerService");
   return {line_, timers_.add(std::move(function), name)};
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Time deadline, Function function, Name name) -> TimerType {
+auto BasicTimerService<ClockT>::add(Time deadline, Function&& function, Name name) -> TimerType {
   TimerType timer = add(std::move(function), name);
-  arm(timer.id().slot, deadline);
+  deadline = std::max(deadline, kEpoch<Time>);
+  mark_turn();
+  queue_.add(timer.id().slot, deadline.time_since_epoch());
+  if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
   return timer;
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Periodic schedule, Function function, Name name) -> TimerType {
-  const Duration period = checked_period(schedule.period);
+auto BasicTimerService<ClockT>::add(const Periodic& schedule, Function&& function, Name name)
+    -> TimerType {
+  const Period period = {.length = checked_period(schedule.period),
+                         .slack = checked_slack(schedule.slack),
+                         .missed = schedule.missed};
   TimerType timer = add(std::move(function), name);
-  give_period(timers_.at(timer.id().slot), {period, schedule.missed});
-  arm(timer.id().slot, deadline_after(schedule.first.value_or(period)));
+  give_period(timers_.at(timer.id().slot), period);
+  rearm(timer.id(), deadline_after(schedule.first.value_or(period.length)));
   return timer;
 }
 
@@ -81,7 +115,7 @@ void BasicTimerService<ClockT>::cancel(HandlerId id) noexcept {
   take_period(*entry);
   const bool numbers_in_flight = in_run_ || next_in_batch_ < batch_.size();
   if (!numbers_in_flight) timers_.recycle();
-  timers_.remove(id);  // the last use of *this: the captures may own this service
+  timers_.remove(*entry);  // the last use of *this: the captures may own this service
 }
 
 template <class ClockT>
@@ -99,7 +133,10 @@ void BasicTimerService<ClockT>::disarm(HandlerId id) {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
-  entry_of(id, "Timer::rearm").data.due = 0;
+  Entry& entry = entry_of(id, "Timer::rearm");
+  entry.data.due = 0;
+  if (entry.data.period != 0) [[unlikely]]
+    deadline = saturating_add(std::max(deadline, kEpoch<Time>), slack_of(entry));
   arm(id.slot, deadline);
 }
 
@@ -108,9 +145,10 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
   Entry& entry = entry_of(id, "Timer::set_period");
   checked_period(period);
   const bool armed = active(id);
-  const Time next = armed ? Time(queue_.deadline(id.slot)) : deadline_after(period);
+  const Time next = armed ? Time(queue_.deadline(id.slot))
+                          : saturating_add(deadline_after(period), slack_of(entry));
   if (entry.data.period == 0) {
-    give_period(entry, {period, Missed::coalesce});
+    give_period(entry, {.length = period});
     if (!armed) arm(id.slot, next);
     return;
   }
@@ -121,16 +159,25 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
 
 template <class ClockT>
 Duration BasicTimerService<ClockT>::remaining(HandlerId id) const noexcept {
-  if (timers_.find(id) == nullptr || !queue_.contains(id.slot)) return Duration::zero();
-  return std::max(Time(queue_.deadline(id.slot)) - clock_now(), Duration::zero());
+  line_.affinity().check_or_terminate("Timer::remaining");
+  const Entry* entry = timers_.find(id);
+  if (entry == nullptr || !queue_.contains(id.slot)) return Duration::zero();
+  const Time deadline = Time(queue_.deadline(id.slot)) - slack_of(*entry);
+  return std::max(deadline - clock_now(), Duration::zero());
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::entry_of(HandlerId id, const char* call) -> Entry& {
+inline auto BasicTimerService<ClockT>::entry_of(HandlerId id, const char* call) -> Entry& {
   line_.affinity().check(call);
   Entry* entry = timers_.find(id);
-  if (entry == nullptr) throw std::logic_error(std::string(call) + ": the timer was cancelled");
+  if (entry == nullptr) [[unlikely]]
+    fail_cancelled(call);
   return *entry;
+}
+
+template <class ClockT>
+void BasicTimerService<ClockT>::fail_cancelled(const char* call) {
+  throw std::logic_error(std::string(call) + ": the timer was cancelled");
 }
 
 template <class ClockT>
@@ -139,24 +186,39 @@ auto BasicTimerService<ClockT>::deadline_after(Duration delay) const noexcept ->
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
+inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
   deadline = std::max(deadline, kEpoch<Time>);
-  if (const std::uint64_t turn = reactor_.counters().turns; turn != marked_turn_) {
-    marked_turn_ = turn;
-    mark_ = queue_.next_sequence();
-  }
+  mark_turn();
+  // The alarm is set for no later than what comes first, so it stays as it is.
+  if (!queue_.postpone(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
+}
+
+template <class ClockT>
+void BasicTimerService<ClockT>::arm_anywhere(std::uint32_t slot, Time deadline) {
   if (queue_.contains(slot)) {
     queue_.set(slot, deadline.time_since_epoch());
   } else {
     queue_.add(slot, deadline.time_since_epoch());
   }
-  if (in_run_ || deadline >= armed_for_) return;
+  if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
+}
+
+// Arming takes back the news that the clock was set, if the alarm had them already. So whoever is
+// to be told of that looks afterwards: what comes later still, the alarm tells.
+template <class ClockT>
+void BasicTimerService<ClockT>::set_alarm(Time deadline) {
   alarm_->arm(deadline);
   armed_for_ = deadline;
+  if constexpr (kCanBeSet<ClockT>) {
+    if (!wall_->changes.has_listeners() || !wall_->changes.look()) return;
+    alarm_->arm(kEpoch<Time>);
+    armed_for_ = kEpoch<Time>;
+  }
 }
 
 template <class ClockT>
 void BasicTimerService<ClockT>::give_period(Entry& entry, Period period) {
+  has_slack_ = has_slack_ || period.slack > Duration::zero();
   if (free_periods_.empty()) {
     periods_.push_back(period);
     free_periods_.reserve(periods_.capacity());  // so that take_period() cannot fail
@@ -175,16 +237,58 @@ void BasicTimerService<ClockT>::take_period(Entry& entry) noexcept {
   entry.data.period = 0;
 }
 
+template <class ClockT>
+Duration BasicTimerService<ClockT>::slack_of(const Entry& entry) const noexcept {
+  return entry.data.period == 0 ? Duration::zero() : periods_[entry.data.period - 1].slack;
+}
+
+// ---- a clock that is set
+
+// Somebody who listens needs the alarm, even if no timer does.
+template <class ClockT>
+Handle BasicTimerService<ClockT>::on_clock_change(
+    Callback<void(const ClockChange&)> on_change,
+    Name name) requires std::is_same_v<ClockT, std::chrono::system_clock> {
+  line_.affinity().check("WallTimerService::on_clock_change");
+  Handle handle = wall_->changes.add(std::move(on_change), name);
+  if (!in_run_) set_alarm(wall_->changes.pending() ? kEpoch<Time> : armed_for_);
+  return handle;
+}
+
+// Rings too when nothing is due. Those who listen hear of a change before the timers that it has
+// made due are called.
+template <class ClockT>
+void BasicTimerService<ClockT>::follow_wall_clock() {
+  ClockChanges& changes = wall_->changes;
+  const bool for_nothing = !changes.look() && !changes.pending() && clock_now() < armed_for_;
+  if (for_nothing && wall_->false_rings.too_many(reactor_.clock().now())) give_up_alarm();
+  changes.tell();  // the last statement: the service may be gone
+}
+
+// A kernel may report for ever that the clock was set. What it would tell rightly, the service then
+// looks for itself.
+template <class ClockT>
+void BasicTimerService<ClockT>::give_up_alarm() {
+  std::unique_ptr<Alarm> alarm = make_looking_alarm(reactor_.clock());
+  alarm_watch_ = reactor_.watch(
+      *alarm, {.readable = true}, [this](Ready) { on_alarm(); }, "timer service");
+  alarm_ = std::move(alarm);
+}
+
 // ---- expiry
 
 // The alarm is never read: armed or disarmed after each wake-up, on a throw too, it goes quiet.
 template <class ClockT>
 void BasicTimerService<ClockT>::on_alarm() {
   reactor_.count_callbacks(0);
-  const Time now = turn_now();
   const Lifespan::Guard alive(lifespan_);
   in_run_ = true;
   try {
+    if constexpr (kCanBeSet<ClockT>) {
+      follow_wall_clock();
+      if (!alive) return;
+    }
+    const Time now = turn_now();
     if (next_in_batch_ == batch_.size()) collect_due(now);
     run_batch(now, alive);
   } catch (...) {
@@ -202,7 +306,7 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   batch_.clear();
   next_in_batch_ = 0;
   armed_late_.clear();
-  const bool armed_this_turn = marked_turn_ == reactor_.counters().turns;
+  const bool armed_this_turn = marked_turn_ == turns_;
   while (batch_.size() < reactor_.budgets().timers) {
     const auto slot = queue_.pop_due(now.time_since_epoch());
     if (!slot) break;
@@ -215,6 +319,23 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
     batch_.push_back(entry.id());
   }
   for (const std::uint32_t slot : armed_late_) queue_.add(slot, queue_.deadline(slot));
+  if (has_slack_) collect_within_slack(now);
+}
+
+// Those behind the due ones whose slack has begun share their wake-up. One that has to wait for
+// another in front of it, which has not, will share that one's.
+template <class ClockT>
+void BasicTimerService<ClockT>::collect_within_slack(Time now) {
+  const bool armed_this_turn = marked_turn_ == turns_;
+  while (batch_.size() < reactor_.budgets().timers) {
+    const auto slot = queue_.first();
+    if (!slot || (armed_this_turn && queue_.sequence(*slot) >= mark_)) return;
+    Entry& entry = timers_.at(*slot);
+    if (Time(queue_.deadline(*slot)) - slack_of(entry) > now) return;
+    queue_.remove(*slot);
+    entry.data.due = 1;
+    batch_.push_back(entry.id());
+  }
 }
 
 template <class ClockT>
@@ -223,10 +344,23 @@ void BasicTimerService<ClockT>::run_batch(Time now, const Lifespan::Guard& alive
     const HandlerId id = batch_[next_in_batch_++];
     Entry* entry = timers_.find(id);
     if (entry == nullptr || entry->data.due == 0) continue;  // cancelled or re-armed meanwhile
+    if constexpr (kCanBeSet<ClockT>) {
+      if (put_back(*entry, now)) continue;
+    }
     const TickType tick = begin_tick(*entry, id.slot, now);
     reactor_.count_callbacks(1);
     timers_.call(*entry, tick);
   }
+}
+
+// A batch that a throw left over may not be due any more: the clock was set back since.
+template <class ClockT>
+bool BasicTimerService<ClockT>::put_back(Entry& entry, Time now) {
+  const std::uint32_t slot = entry.id().slot;
+  if (Time(queue_.deadline(slot)) - slack_of(entry) <= now) return false;
+  entry.data.due = 0;
+  queue_.add(slot, queue_.deadline(slot));
+  return true;
 }
 
 // Arms a periodic timer again before the call, so that the callback finds the next tick in place
@@ -237,35 +371,40 @@ auto BasicTimerService<ClockT>::begin_tick(Entry& entry, std::uint32_t slot, Tim
   TickType tick = {.scheduled = Time(queue_.deadline(slot)), .now = now};
   if (entry.data.period == 0) return tick;
   const Period period = periods_[entry.data.period - 1];
+  tick.scheduled -= period.slack;
   Duration missed = {};
   if (period.missed == Missed::coalesce) {
     const auto count = (now - tick.scheduled) / period.length;
     tick.expirations += static_cast<std::uint64_t>(count);
     missed = period.length * count;
   }
-  arm(slot, saturating_add(tick.scheduled + missed, period.length));
+  arm(slot, saturating_add(saturating_add(tick.scheduled + missed, period.length), period.slack));
   return tick;
 }
 
 template <class ClockT>
 void BasicTimerService<ClockT>::arm_for_the_next() {
   in_run_ = false;
-  const bool batch_left = next_in_batch_ < batch_.size();
-  const std::optional<Duration> earliest = batch_left ? Duration::zero() : queue_.earliest();
+  bool work_left = next_in_batch_ < batch_.size();
+  bool needed_anyway = false;
+  if constexpr (kCanBeSet<ClockT>) {
+    work_left = work_left || wall_->changes.pending();
+    needed_anyway = wall_->changes.has_listeners();
+  }
+  const std::optional<Duration> earliest = work_left ? Duration::zero() : queue_.earliest();
   armed_for_ = earliest ? Time(*earliest) : Time::max();
-  if (armed_for_ == Time::max()) {
+  if (armed_for_ == Time::max() && !needed_anyway) {
     alarm_->disarm();
   } else {
-    alarm_->arm(armed_for_);
+    set_alarm(armed_for_);
   }
-}
-
-template <class ClockT>
-void BasicTimer<ClockT>::throw_empty(const char* call) {
-  throw std::logic_error(std::string(call) + ": the timer was cancelled");
 }
 
 template class BasicTimerService<std::chrono::steady_clock>;
 template class BasicTimer<std::chrono::steady_clock>;
+template class BasicTimerService<BootClock>;
+template class BasicTimer<BootClock>;
+template class BasicTimerService<std::chrono::system_clock>;
+template class BasicTimer<std::chrono::system_clock>;
 
 }  // namespace detent

@@ -35,11 +35,27 @@ class TimerQueue {
   /// Puts a key in; std::logic_error when it is in it. O(log n), O(1) unless among the earliest.
   void add(Key key, Duration deadline);
   /// Moves a key; std::logic_error when it is not in it. Later: O(1); earlier: as `add`.
-  void set(Key key, Duration deadline);
+  void set(Key key, Duration deadline) {
+    if (!postpone(key, deadline)) set_anywhere(key, deadline);
+  }
+  /// The part of `set` that costs next to nothing: false, and nothing has happened, when the key is
+  /// not in it or would have to move up.
+  [[nodiscard]] bool postpone(Key key, Duration deadline) noexcept {
+    if (!contains(key) || next_sequence_ == UINT32_MAX) return false;
+    const Node& node = nodes_[key];
+    // Its sequence number is the highest of all, so an equal deadline is a later one. The node is
+    // at hand; the heap's item, which may have stayed earlier, is one more cache line.
+    const bool stays =
+        deadline.count() >= node.deadline || deadline.count() >= heap_[node.place].deadline;
+    if (stays) stamp(key, deadline);
+    return stays;
+  }
   /// Takes a key out; nothing happens when it is not in it.
   void remove(Key key) noexcept;
   /// The earliest deadline of all. Amortised O(log n) for each `set` to later since, else O(1).
   [[nodiscard]] std::optional<Duration> earliest() noexcept;
+  /// Its key: the one that pop_due() would take out when it is due.
+  [[nodiscard]] std::optional<Key> first() noexcept;
   /// Takes out the earliest key whose deadline is not after `now`, if there is one. O(log n).
   [[nodiscard]] std::optional<Key> pop_due(Duration now) noexcept;
 
@@ -68,8 +84,10 @@ class TimerQueue {
   };
 
   static bool before(const Item& a, const Item& b) noexcept {
-    // Without a jump: which of four children is the earliest is not predictable.
-    return (a.deadline < b.deadline) | ((a.deadline == b.deadline) & (a.sequence < b.sequence));
+    return a.deadline < b.deadline || (a.deadline == b.deadline && a.sequence < b.sequence);
+  }
+  static const Item* earlier(const Item* a, const Item* b) noexcept {
+    return before(*b, *a) ? b : a;
   }
   void place(std::size_t at, const Item& item) noexcept {
     heap_[at] = item;
@@ -82,11 +100,14 @@ class TimerQueue {
     return {nodes_[key].deadline, nodes_[key].sequence, key};
   }
 
-  void stamp(Key key, Duration deadline);
+  void stamp(Key key, Duration deadline) noexcept {
+    nodes_[key].deadline = deadline.count();
+    nodes_[key].sequence = next_sequence_++;
+  }
+  void set_anywhere(Key key, Duration deadline);
   void renumber();
   void move_up(std::size_t hole, const Item& item) noexcept;
   void move_down(std::size_t hole, const Item& item) noexcept;
-  [[nodiscard]] std::size_t earliest_child(std::size_t parent) const noexcept;
   void take_out(std::size_t place) noexcept;
 
   std::vector<Node> nodes_;

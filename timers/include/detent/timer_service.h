@@ -42,6 +42,8 @@ struct BasicTick {
       1;  ///< What a read of a timerfd would have returned; 1 for one-shots.
 };
 using Tick = BasicTick<std::chrono::steady_clock>;
+using BootTick = BasicTick<BootClock>;
+using WallTick = BasicTick<std::chrono::system_clock>;
 
 /// What becomes of the periods that passed while the loop was busy.
 enum class Missed : std::uint8_t {
@@ -53,6 +55,9 @@ struct Periodic {
   Duration period;                     ///< Positive.
   std::optional<Duration> first = {};  ///< From now to the first tick; left out: one period.
   Missed missed = Missed::coalesce;
+  /// How late a tick may be called on purpose, so that it shares a wake-up with other timers. The
+  /// grid does not move. std::invalid_argument when negative.
+  Duration slack = {};
 };
 
 template <class ClockT>
@@ -101,6 +106,17 @@ class BasicTimerService final : private HandleOwner {
     return add(adapt(std::forward<F>(on_expiry)), name);
   }
 
+  /// On the wall clock only. Calls `on_change` each time the wall clock was set, whether or not a
+  /// timer is armed, and before the timers that are due by then. It was set when its distance from
+  /// the steady clock changed, so a suspended machine that wakes counts, too, where the steady
+  /// clock stood still meanwhile (Linux). Where the kernel does not tell (macOS and BSD) the clocks
+  /// are compared when a timer wakes the loop, and at least every ten seconds; by how little it
+  /// must have moved says Clock::wall_drift. The callback may destroy anything, this service
+  /// included.
+  [[nodiscard]] Handle on_clock_change(
+      Callback<void(const ClockChange&)> on_change,
+      Name name = {}) requires std::is_same_v<ClockT, std::chrono::system_clock>;
+
   [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
   /// Reads the clock that these timers go by.
   [[nodiscard]] Time clock_now() const noexcept;
@@ -111,7 +127,8 @@ class BasicTimerService final : private HandleOwner {
 
   struct Period {
     Duration length;
-    Missed missed;
+    Duration slack = {};
+    Missed missed = Missed::coalesce;
   };
   // Four bytes beside each callable; what only periodic timers need lies in periods_.
   struct Data {
@@ -132,9 +149,9 @@ class BasicTimerService final : private HandleOwner {
     }
   }
 
-  [[nodiscard]] TimerType add(Function function, Name name);
-  [[nodiscard]] TimerType add(Time deadline, Function function, Name name);
-  [[nodiscard]] TimerType add(Periodic schedule, Function function, Name name);
+  [[nodiscard]] TimerType add(Function&& function, Name name);
+  [[nodiscard]] TimerType add(Time deadline, Function&& function, Name name);
+  [[nodiscard]] TimerType add(const Periodic& schedule, Function&& function, Name name);
 
   void cancel(HandlerId id) noexcept override;
   [[nodiscard]] bool active(HandlerId id) const noexcept override;
@@ -144,23 +161,37 @@ class BasicTimerService final : private HandleOwner {
   [[nodiscard]] Duration remaining(HandlerId id) const noexcept;
 
   Entry& entry_of(HandlerId id, const char* call);
+  [[noreturn]] static void fail_cancelled(const char* call);
   [[nodiscard]] Time deadline_after(Duration delay) const noexcept;
+  void mark_turn() noexcept {
+    if (marked_turn_ == turns_) return;
+    marked_turn_ = turns_;
+    mark_ = queue_.next_sequence();
+  }
   void arm(std::uint32_t slot, Time deadline);
+  void arm_anywhere(std::uint32_t slot, Time deadline);
+  void set_alarm(Time deadline);
   void give_period(Entry& entry, Period period);
   void take_period(Entry& entry) noexcept;
+  [[nodiscard]] Duration slack_of(const Entry& entry) const noexcept;
 
   void on_alarm();
   void collect_due(Time now);
+  void collect_within_slack(Time now);
   void run_batch(Time now, const Lifespan::Guard& alive);
+  bool put_back(Entry& entry, Time now);
   TickType begin_tick(Entry& entry, std::uint32_t slot, Time now);
   void arm_for_the_next();
+  void follow_wall_clock();
+  void give_up_alarm();
   [[nodiscard]] Time turn_now() const;
 
   Reactor& reactor_;
   Table timers_;
-  TimerQueue queue_;  // keyed by table slot
+  TimerQueue queue_;  // keyed by table slot; a deadline there includes the slack
   std::vector<Period> periods_;
   std::vector<std::uint32_t> free_periods_;
+  bool has_slack_ = false;  // some timer has had it
 
   std::vector<HandlerId> batch_;  // due, in order; fixed when a run begins
   std::size_t next_in_batch_ = 0;
@@ -174,6 +205,9 @@ class BasicTimerService final : private HandleOwner {
   std::unique_ptr<Alarm> alarm_;
   Time armed_for_ = Time::max();  // max: disarmed
   Watch alarm_watch_;
+  const std::uint64_t& turns_;  // the reactor's
+  struct WallSide;
+  std::unique_ptr<WallSide> wall_;  // what only the wall clock needs; null on the others
   Lifespan lifespan_;
   Lifeline line_;
 };
@@ -218,16 +252,28 @@ class [[nodiscard]] BasicTimer : public Handle {
   using Handle::Handle;
 
   Service* service(const char* call) const {
-    if (is_empty()) throw_empty(call);
+    if (is_empty()) [[unlikely]]
+      Service::fail_cancelled(call);
     return static_cast<Service*>(owner());
   }
-  [[noreturn]] static void throw_empty(const char* call);
 };
 
 using TimerService = BasicTimerService<std::chrono::steady_clock>;
 using Timer = BasicTimer<std::chrono::steady_clock>;
+/// Goes on while the machine is suspended: what came due then is told at once when it wakes.
+using BootTimerService = BasicTimerService<BootClock>;
+using BootTimer = BasicTimer<BootClock>;
+/// For instants of the day. When the wall clock is set forward, what was skipped is told once,
+/// late; when it is set back, nothing is told again: a periodic timer is silent until its next
+/// tick.
+using WallTimerService = BasicTimerService<std::chrono::system_clock>;
+using WallTimer = BasicTimer<std::chrono::system_clock>;
 
 extern template class BasicTimerService<std::chrono::steady_clock>;
 extern template class BasicTimer<std::chrono::steady_clock>;
+extern template class BasicTimerService<BootClock>;
+extern template class BasicTimer<BootClock>;
+extern template class BasicTimerService<std::chrono::system_clock>;
+extern template class BasicTimer<std::chrono::system_clock>;
 
 }  // namespace detent

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+/// \file
+/// How the clocks of a place are set: its offset from UTC, now and at any other time.
+///
+///     const detent::TimeZone berlin("Europe/Berlin");
+///     const auto offset = berlin.offset_at(clock.wall_now());     // 1 h or 2 h
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "detent/clock.h"
+
+namespace detent {
+
+struct ZoneRules;
+
+/// A value, cheap to copy. What a name means is read from the system's time zone data once in the
+/// life of a process: when the data changes, a restart is what lets it take effect. Any thread.
+class TimeZone {
+ public:
+  /// UTC.
+  TimeZone();
+  /// By its name in the IANA data ("Europe/Berlin"), "UTC", or a fixed offset ("+05:30", "-03:00").
+  /// std::invalid_argument that names it when there is no such zone on this machine.
+  explicit TimeZone(std::string_view name);
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  /// How far its clocks are ahead of UTC (east is positive).
+  [[nodiscard]] std::chrono::seconds offset_at(WallTime t) const;
+  /// Whether its clocks show the time that they show at `t` at another instant too, since they
+  /// were set back.
+  [[nodiscard]] bool is_repeated(WallTime t) const;
+
+  /// For the calendar's own use.
+  [[nodiscard]] const ZoneRules& rules() const noexcept { return *rules_; }
+
+ private:
+  std::shared_ptr<const ZoneRules> rules_;
+};
+
+}  // namespace detent
