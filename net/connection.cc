@@ -53,7 +53,7 @@ Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transpor
       handlers_(std::make_shared<ConnectionHandlers>(std::move(handlers))),
       transport_(std::move(transport)),
       watch_(timers.reactor().watch(
-          *transport_, {.readable = true}, [this](Ready ready) { on_ready(ready); }, name)) {}
+          *transport_, interest_, [this](Ready ready) { on_ready(ready); }, name)) {}
 
 // ---- writing
 
@@ -205,7 +205,9 @@ void Connection::update_interest() {
   const Interest interest = {
       .readable = read_waits || write_blocked_ == Blocked::until_readable,
       .writable = read_waits_for_room || write_blocked_ == Blocked::until_writable};
-  if (watch_.interest() != interest) watch_.set_interest(interest);
+  if (interest == interest_) return;
+  watch_.set_interest(interest);
+  interest_ = interest;
 }
 
 // ---- the end

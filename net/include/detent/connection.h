@@ -106,6 +106,7 @@ class Connection {
   bool peer_ended_ = false;
   bool dispatching_ = false;
   bool reported_ = false;
+  Interest interest_ = {.readable = true};  // the watch's, at hand: compared at each read and write
   Watch watch_;
   Timer later_;                      // armed by come_back()
   std::uint64_t spent_in_turn_ = 0;  // the last turn in which the budget of reads ran out
