@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -120,6 +121,24 @@ TEST(HandlerTable, O1_SlotsAreReusedAfterRecycleAndNotBefore) {
   table.recycle();
   const std::set<std::uint32_t> reused = {table.add([] {}).slot, table.add([] {}).slot};
   EXPECT_EQ(reused, (std::set{first.slot, second.slot}));
+}
+
+TEST(HandlerTable, WhatIsAddedTogetherLiesTogetherHoweverThoseBeforeItWent) {
+  Table table;
+  std::vector<HandlerId> ids;
+  for (int i = 0; i < 1000; ++i) ids.push_back(table.add([] {}));
+  std::mt19937 random(7);  // NOLINT(cert-msc*): the same each time
+  std::shuffle(ids.begin(), ids.end(), random);
+  for (const HandlerId id : ids) table.remove(id);
+  table.recycle();
+
+  int beside = 0;
+  std::uint32_t last = table.add([] {}).slot;
+  for (int i = 1; i < 1000; ++i) {
+    const std::uint32_t slot = table.add([] {}).slot;
+    beside += slot == std::exchange(last, slot) + 1 ? 1 : 0;
+  }
+  EXPECT_GE(beside, 900);
 }
 
 TEST(HandlerTable, EntriesNeverMove) {

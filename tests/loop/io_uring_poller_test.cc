@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -530,6 +531,68 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
               }
             }),
             0U);
+}
+
+// --- How it is set up
+
+// What a traced process gives to io_uring_setup(2).
+io_uring_params params_of(const testing_support::EnteredCall& call) {
+  io_uring_params params = {};
+  const iovec here = {.iov_base = &params, .iov_len = sizeof params};
+  const iovec there = {.iov_base = reinterpret_cast<void*>(call.arguments[1]),
+                       .iov_len = sizeof params};
+  EXPECT_EQ(::process_vm_readv(call.process, &here, 1, &there, 1, 0), ssize_t{sizeof params});
+  return params;
+}
+
+TEST_F(IoUringPollerTest, ItsRingIsOneThreadsAndDefersItsWorkUntilTheHandleIsAskedFor) {
+  constexpr unsigned kDecided =
+      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN;
+  std::vector<unsigned> asked_for;
+  const auto calls =
+      system_calls_of([] { return [] { std::ignore = make_poller("io_uring")->native_handle(); }; },
+                      [&](const testing_support::EnteredCall& call) {
+                        if (call.number != SYS_io_uring_setup) return;
+                        const unsigned flags = params_of(call).flags;
+                        const bool is_probe = (flags & IORING_SETUP_ATTACH_WQ) != 0;
+                        if (!is_probe) asked_for.push_back(flags & kDecided);
+                      });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(asked_for,
+            (std::vector<unsigned>{IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+                                   IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN}));
+}
+
+TEST(IoUring, WorkIsDoneWithinAnEnterWhereItIsDeferredAndElseAtAnyCall) {
+  if (!is_there()) GTEST_SKIP() << io_uring_absence();
+  for (const RingWork work : {RingWork::deferred, RingWork::at_any_call}) {
+    const SocketPair pair = make_socket_pair();
+    IoUring ring(4, 8, work);
+    ASSERT_TRUE(ring.make_room(1));
+    ring.push(poll_request(pair.near.fd(), POLLIN, 1));
+    ASSERT_NE(ring.submit(), -1);
+    put(pair.far.fd());
+    ::getppid();
+    EXPECT_EQ(ring.front() != nullptr, work == RingWork::at_any_call);
+    EXPECT_TRUE(ring.has_news());
+    ASSERT_NE(ring.submit(), -1);
+    EXPECT_NE(ring.front(), nullptr);
+  }
+}
+
+TEST(IoUring, ASecondThreadIsRefusedByTheKernel) {
+  if (!is_there()) GTEST_SKIP() << io_uring_absence();
+  for (const RingWork work : {RingWork::deferred, RingWork::at_any_call}) {
+    const SocketPair pair = make_socket_pair();
+    IoUring ring(4, 8, work);
+    ring.push(poll_request(pair.near.fd(), POLLIN, 1));
+    ASSERT_NE(ring.submit(), -1);
+    std::thread([&] {
+      ring.push(poll_request(pair.near.fd(), POLLIN, 2));
+      EXPECT_EQ(ring.submit(), -1);
+      EXPECT_EQ(errno, EEXIST);
+    }).join();
+  }
 }
 
 // --- Whose it is, and whether there is one

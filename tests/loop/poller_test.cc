@@ -4,6 +4,7 @@
 #include "detent/poller.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,9 +27,11 @@
 #include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/kernel_double.h"
 #include "support/poller_stage.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/system_calls.h"
 
 namespace detent {
 namespace {
@@ -602,6 +605,29 @@ TEST(MakePoller, AnUnknownNameIsInvalidArgumentWhoseTextListsWhatThereIs) {
   check("");
 }
 
+std::string names_after(std::string text) {
+  for (const std::string_view there : poller_names()) text.append(" ").append(there);
+  return text;
+}
+std::string refusal_of(std::string_view name) {
+  return testing_support::message_of<std::invalid_argument>(
+      [&] { std::ignore = make_poller(name); });
+}
+
+TEST(MakePoller, AnUnknownNamesErrorReadsLikeThat) {
+  EXPECT_EQ(refusal_of("nonsense"),
+            names_after("make_poller: \"nonsense\" is no poller's name; there is"));
+}
+
+TEST(MakePoller, BE_09_TheErrorForAPollerOfAnotherSystemSaysWhyItIsNotThere) {
+  const bool on_linux = poller_names().front() == "epoll";
+  const std::string name = on_linux ? "kqueue" : "epoll";
+  const std::string system = on_linux ? "BSD and macOS" : "Linux";
+  EXPECT_EQ(refusal_of(name),
+            names_after("make_poller: \"" + name + "\" is not there: it is a call of " + system +
+                        "; there is"));
+}
+
 TEST(MakePoller, AskingForNamesHasNoSideEffect) {
   const testing_support::DescriptorsBefore before;
   errno = ENOTTY;
@@ -609,6 +635,21 @@ TEST(MakePoller, AskingForNamesHasNoSideEffect) {
   EXPECT_EQ(errno, ENOTTY);
   EXPECT_EQ(poller_names(), names);
   EXPECT_TRUE(before.opened_since().empty());
+}
+
+// A ring that is made and closed again would show in the calls.
+TEST(MakePoller, AskingForNamesMakesNothingOnTheWayAndTakesNoFreeDescriptor) {
+  const auto names = poller_names();
+  std::vector<std::string_view> names_at_the_limit;
+  {
+    const testing_support::NoFreeDescriptor limit;
+    names_at_the_limit = poller_names();
+  }
+  EXPECT_EQ(names_at_the_limit, names);
+  const auto calls =
+      testing_support::system_calls_of([] { return [] { std::ignore = poller_names(); }; });
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
+  EXPECT_EQ(*calls, (testing_support::SystemCalls{{SYS_io_uring_setup, 1}}));
 }
 
 TEST(MakePoller, BE_09_TheDescriptorLimitIsAnErrorAndNeverAnotherPoller) {

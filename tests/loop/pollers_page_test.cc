@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// docs/pollers.md says of each poller what its capabilities say.
+// docs/pollers.md says of each poller what its capabilities say, and where it is to be had.
 #include <gtest/gtest.h>
 
 #include <climits>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -26,13 +27,13 @@ std::vector<std::string> cells_of(const std::string& line) {
   return cells;
 }
 
-// The column of a poller in the table whose head names them all.
-std::map<std::string, std::string> column_of(std::string_view poller) {
+// The column of a poller in the first table whose head begins like that.
+std::map<std::string, std::string> column_of(std::string_view poller, std::string_view head) {
   std::ifstream page(DETENT_DOCS_DIR "/pollers.md");
   std::map<std::string, std::string> column;
   std::size_t place = 0;
   for (std::string line; std::getline(page, line);) {
-    if (line.starts_with("| | epoll | io_uring |")) {
+    if (line.starts_with(head)) {
       const std::vector<std::string> names = cells_of(line);
       while (place < names.size() && names[place] != poller) ++place;
     } else if (place != 0 && !line.starts_with('|')) {
@@ -43,6 +44,15 @@ std::map<std::string, std::string> column_of(std::string_view poller) {
     }
   }
   return column;
+}
+
+// The row of a poller in the table of systems; empty when there is none.
+std::vector<std::string> row_of(std::string_view poller) {
+  std::ifstream page(DETENT_DOCS_DIR "/pollers.md");
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("| `" + std::string(poller) + "` |")) return cells_of(line);
+  }
+  return {};
 }
 
 class PollersPage : public testing::TestWithParam<std::string_view> {};
@@ -62,7 +72,28 @@ TEST_P(PollersPage, SaysWhatThePollersCapabilitiesSay) {
       {"native_handle", answer(can.native_handle)},
       {"file_identity", answer(can.file_identity)},
       {"descriptor_limit", can.descriptor_limit == INT_MAX ? "none" : "FD_SETSIZE"}};
-  EXPECT_EQ(column_of(GetParam()), expected);
+  EXPECT_EQ(column_of(GetParam(), "| | epoll | io_uring | kqueue |"), expected);
+}
+
+TEST_P(PollersPage, S8_NamesTheSystemsThatHaveIt) {
+  const bool on_linux = poller_names().front() == "epoll";
+  const std::vector<std::string> row = row_of(GetParam());
+  ASSERT_EQ(row.size(), 3U) << "its name, the systems, the kernel's call";
+  const std::string& systems = row[1];
+  EXPECT_TRUE(systems == "all" || systems.starts_with(on_linux ? "Linux" : "BSDandmacOS"))
+      << systems;
+  const bool is_default = GetParam() == poller_names().front();
+  EXPECT_EQ(systems.ends_with(",thedefaultthere"), is_default);
+}
+
+TEST_P(PollersPage, S10_HasTheMeasuredCostOfAWaitForManyDescriptorsAndForHighNumbers) {
+  if (GetParam() == "kqueue") GTEST_SKIP() << "measured on no BSD or macOS";
+  std::map<std::string, std::string> costs = column_of(GetParam(), "| | epoll | io_uring | poll |");
+  costs.erase("---");
+  ASSERT_EQ(costs.size(), 5U);
+  for (const char* load : {"onereadyamong10", "onereadyamong1000", "onealone,number1000"}) {
+    EXPECT_GT(std::strtod(costs[load].c_str(), nullptr), 0) << load;
+  }
 }
 
 }  // namespace

@@ -268,6 +268,18 @@ TEST_F(VirtualTime, SIM1_SettingTheWallClockMovesWallTimeOnlyAndWakesWallAlarms)
   EXPECT_EQ(seen, "w") << "as the kernel's alarm wakes when the clock is set";
 }
 
+TEST_F(VirtualTime, SIM1_ASuspendWakesWallAlarmsAsTheKernelDoes) {
+  AlarmLoop loop(clock_);
+  int calls = 0;
+  loop.add([&](Alarm& alarm) { ++calls, alarm.disarm(); }, ClockId::wall).arm(wall_start_ + 24h);
+  clock_.suspend(0s);
+  clock_.advance(0s);
+  EXPECT_EQ(calls, 0);
+  clock_.suspend(1h);
+  clock_.advance(0s);
+  EXPECT_EQ(calls, 1);
+}
+
 TEST_F(VirtualTime, SIM1_AWallDeadlineFollowsTheWallClock) {
   AlarmLoop loop(clock_);
   std::vector<WallTime> seen;
@@ -489,6 +501,15 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
   poller_.wait(events_, 1s);
   EXPECT_TRUE(events_.empty());
   EXPECT_EQ(clock_.now(), start + 1s);
+}
+
+// Which a wall timer service has when nobody but a listener needs its alarm.
+TEST_F(SimulatedReadiness, SIM1_AutoAdvanceDoesNotGoToTheEndOfTime) {
+  clock_.set_auto_advance(true);
+  const auto alarm = clock_.make_alarm(ClockId::wall);
+  poller_.add(alarm->fd(), {.readable = true}, id_of(1));
+  alarm->arm(WallTime::max());
+  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceWithNothingToComeIsALogicErrorToo) {

@@ -25,6 +25,7 @@
 
 #include "support/child_program.h"
 #include "support/conformance.h"
+#include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
 #include "support/tcp_client.h"
@@ -275,7 +276,7 @@ TEST(Examples, EchoServerComplainsInOneLineAboutABadAddress) {
   EXPECT_EQ(program.errors().find('\n'), program.errors().size() - 1) << program.errors();
 }
 
-// ---- periodic_jobs
+// ---- ticks
 
 struct Job {
   std::string name;
@@ -295,8 +296,8 @@ std::optional<Job> parse_job(const std::string& line) {
   return job;
 }
 
-TEST_P(ExamplesOnEveryPoller, TM4_PeriodicJobsShowsBothFatesOfMissedPeriodsAndEndsByItself) {
-  start("periodic_jobs");
+TEST_P(ExamplesOnEveryPoller, TM4_TicksShowsBothFatesOfMissedPeriodsAndEndsByItself) {
+  start("ticks");
   expect_it_ends_well();
   int metrics = 0;
   int most_at_once = 0;
@@ -383,7 +384,7 @@ TEST_P(ExamplesOnEveryPoller, D7_EmbedInPollSleepsBetweenItsTicks) {
   start("embed_in_poll");
   program_->wait_for_line("tick 1");
   const auto calls = system_calls_until(*program_, 3);
-  if (!calls) GTEST_SKIP() << "tracing is not allowed here";
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_LE(total(*calls), 60) << testing::PrintToString(*calls);
   expect_it_ends_well();
 }

@@ -19,6 +19,7 @@
 #include "detent/listener.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
+#include "support/kernel_double.h"
 #include "support/net_fixtures.h"
 #include "support/system_calls.h"
 
@@ -132,7 +133,7 @@ TEST_P(CountingOnEveryPoller, AnEchoIsAWaitAReadAndAWriteForTheKernel) {
       for (int i = 0; i < kRequests; ++i) request();
     };
   });
-  if (!calls) GTEST_SKIP() << "tracing is not allowed here";
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_EQ(calls->at(SYS_recvfrom), kRequests);
   EXPECT_EQ(calls->at(SYS_sendto), kRequests);
   EXPECT_EQ(total(*calls), kRequests * (2 + 3));

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "support/child_program.h"
+#include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
 #include "support/tcp_client.h"
 #include "support/traced_program.h"
@@ -141,7 +142,7 @@ class StopServerOnEveryPoller : public testing::TestWithParam<std::string_view> 
   void expect_only_the_timers_to_cost_calls(int more = 0) {
     constexpr int kLines = 12;
     const auto calls = system_calls_until(*server_, kLines);
-    if (!calls) GTEST_SKIP() << "tracing is not allowed here";
+    if (!calls) GTEST_SKIP() << testing_support::kUntraced;
     EXPECT_LE(total(*calls), 5 * kLines + more) << testing::PrintToString(*calls);
   }
 

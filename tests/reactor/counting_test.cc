@@ -18,6 +18,7 @@
 
 #include "detent/reactor.h"
 #include "support/allocations.h"
+#include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
 #include "support/system_calls.h"
 #include "support/watched_socket.h"
@@ -160,7 +161,7 @@ class SystemCallsOnEveryPoller : public testing::TestWithParam<std::string_view>
 };
 
 #define SKIP_UNLESS_TRACED(calls) \
-  if (!(calls)) GTEST_SKIP() << "ptrace(2) is not allowed here"
+  if (!(calls)) GTEST_SKIP() << testing_support::kUntraced
 
 TEST_P(SystemCallsOnEveryPoller, ATurnWithOneReadableEventIsOneWaitAndWhatItsCallbackDoes) {
   const auto calls = calls_of(

@@ -7,10 +7,12 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "detent/poller.h"
@@ -123,6 +125,33 @@ TEST_P(RawKqueue, K4_AllSixFieldsMakeTheRoundTrip) {
   EXPECT_EQ(event->data, 42);
   EXPECT_EQ(event->udata, &here);
   EXPECT_FALSE(queue_is_told()) << "cleared once told";
+}
+
+// The language has no == for it, and detent adds none.
+static_assert(!std::equality_comparable<Kevent>);
+
+auto fields_of(const Kevent& event) {
+  return std::tuple(event.ident, event.filter, event.flags, event.fflags, event.data, event.udata);
+}
+
+TEST_P(RawKqueue, K5_EventsAreComparedByTheirSixValuesAndNotAsObjects) {
+  const SocketPair pair = make_socket_pair();
+  int own = 0;
+  put(pair.far.fd(), "five!");
+  ASSERT_EQ(queue_.apply(change(pair.near.fd(), EVFILT_READ, EV_ADD, 0, 0, &own)), 0);
+  poller_->add(queue_.fd(), kRead, kFirst);
+  EXPECT_TRUE(queue_is_told());
+  const std::optional<Kevent> first = queue_.look();
+  const std::optional<Kevent> second = queue_.look();
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(fields_of(*first), fields_of(*second)) << "a level, told twice";
+  EXPECT_EQ(fields_of(*first),
+            fields_of(change(pair.near.fd(), EVFILT_READ, first->flags, 0, 5, &own)));
+  take(pair.near.fd());
+  put(pair.far.fd(), "six");
+  const std::optional<Kevent> third = queue_.look();
+  ASSERT_TRUE(third);
+  EXPECT_NE(fields_of(*first), fields_of(*third)) << "with other data";
 }
 
 // Where a system has it at all: it is for completions of aio(4), and not portable.

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,6 +15,9 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,11 +31,13 @@
 #include "support/conformance.h"
 #include "support/connected_pair.h"
 #include "support/errors.h"
+#include "support/kernel_double.h"
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/signal_storm.h"
+#include "support/system_calls.h"
 
 namespace detent {
 namespace {
@@ -202,6 +208,77 @@ TEST_P(SelectModule, S9_APipeThatIsWritableTakesPipeBufBytesAtOnce) {
   ASSERT_EQ(::read(pipe.near.fd(), bytes.data(), bytes.size()), PIPE_BUF);
   EXPECT_EQ(poll(kFirst), Ready{.writable = true});
   EXPECT_EQ(::write(pipe.far.fd(), bytes.data(), bytes.size()), PIPE_BUF) << "none, or all";
+}
+
+// ---- S10: what it costs
+
+// That many descriptors with adjacent numbers, the last of them ready.
+struct Registered {
+  int count = 0;
+  int lowest = 0;
+};
+
+// How many places for a descriptor a call gives the kernel to look at, whatever is ready.
+std::uint64_t places_given(const testing_support::EnteredCall& call) {
+  if (call.number == SYS_poll || call.number == SYS_ppoll) return call.arguments[1];
+  if (call.number == SYS_select || call.number == SYS_pselect6) return call.arguments[0];
+  if (call.number == SYS_io_uring_enter) return call.arguments[1];
+  return 0;  // the kernel has them: epoll_wait(2)
+}
+
+class Waiting {
+ public:
+  Waiting(std::string_view poller, Registered registered) : poller_(make_poller(poller)) {
+    put(ready_.far.fd());
+    for (int i = 1; i <= registered.count; ++i) {
+      const int file = (i == registered.count ? ready_ : idle_).near.fd();
+      fds_.emplace_back(::fcntl(file, F_DUPFD_CLOEXEC, registered.lowest));
+      poller_->add(fds_.back().fd(), {.readable = true}, {.slot = 1, .generation = 1});
+    }
+    wait();  // what was registered has been handed over by then
+  }
+  void wait() { poller_->wait(events_, std::nullopt); }
+
+ private:
+  SocketPair ready_ = make_socket_pair();
+  SocketPair idle_ = make_socket_pair();
+  std::vector<UniqueFd> fds_;
+  std::unique_ptr<Poller> poller_;
+  std::vector<Event> events_;
+};
+
+// The places that one wait gives the kernel to look at. Nullopt where nobody can tell.
+std::optional<std::uint64_t> places_of_a_wait(std::string_view poller, Registered registered) {
+  if (poller == "kqueue" && testing_support::kKernelIsADouble) {
+    Waiting waiting(poller, registered);
+    const auto before = testing_support::kevent_calls();
+    waiting.wait();
+    return testing_support::kevent_calls()->changes - before->changes;
+  }
+  std::uint64_t places = 0;
+  const auto calls = testing_support::system_calls_of(
+      [=]() -> std::function<void()> {
+        return [waiting = std::make_shared<Waiting>(poller, registered)] { waiting->wait(); };
+      },
+      [&](const testing_support::EnteredCall& call) { places += places_given(call); });
+  if (!calls) return std::nullopt;
+  return places;
+}
+
+TEST_P(SelectModule, S10_AWaitCostsWhatIsReadyAndNotWhatIsRegisteredNorItsNumbers) {
+  const auto few = places_of_a_wait(GetParam(), {.count = 10, .lowest = 50});
+  const auto many = places_of_a_wait(GetParam(), {.count = 100, .lowest = 50});
+  const auto high = places_of_a_wait(GetParam(), {.count = 10, .lowest = 900});
+  if (!few || !many || !high) GTEST_SKIP() << testing_support::kUntraced;
+  if (GetParam() == "poll") {
+    EXPECT_DIFFERENCE(few == 10U && many == 100U && high == 10U);
+  } else if (GetParam() == "select") {
+    EXPECT_DIFFERENCE(few == 60U && many == 150U && high == 910U);
+  } else {
+    EXPECT_LE(*few, 1U);
+    EXPECT_EQ(many, few);
+    EXPECT_EQ(high, few);
+  }
 }
 
 // ---- S11..S13: what select() does not say, and does

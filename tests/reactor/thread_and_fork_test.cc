@@ -194,6 +194,15 @@ TEST_P(AffinityDeathTest, O7_CancellingAHandleOnAnotherThreadEndsTheProgramWithA
   EXPECT_DEATH(on_another_thread(kAfter, cancel), kMessage);
 }
 
+TEST_P(AffinityDeathTest, O7_AskingAHandleOnAnotherThreadEndsTheProgramWithAMessage) {
+  const auto ask = [](auto question) {
+    on_another_thread(kWatch, [=](auto& handle) { static_cast<void>(question(*handle)); });
+  };
+  EXPECT_DEATH(ask([](const Watch& watch) { return watch.active(); }), kMessage);
+  EXPECT_DEATH(ask([](const Watch& watch) { return watch.fd(); }), kMessage);
+  EXPECT_DEATH(ask([](const Watch& watch) { return watch.interest(); }), kMessage);
+}
+
 TEST_P(AffinityDeathTest, O7_AMoveOntoALiveHandleOnAnotherThreadEndsTheProgramWithAMessage) {
   const auto replace = [](auto& handle) { *handle = {}; };
   EXPECT_DEATH(on_another_thread(kWatch, replace), kMessage);

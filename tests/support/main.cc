@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -44,7 +45,18 @@ class Account final : public testing::EmptyTestEventListener {
     // A fixture that says why its tests cannot run skips them after that.
     const std::string& said = outcome_of_the_running_test();
     if (!said.empty()) return said;
-    return result.Skipped() ? "skipped" : "same";
+    return result.Skipped() ? "skipped: " + reason_to_skip(result) : "same";
+  }
+
+  static std::string reason_to_skip(const testing::TestResult& result) {
+    std::string reason;
+    for (int i = 0; i < result.total_part_count(); ++i) {
+      const testing::TestPartResult& part = result.GetTestPartResult(i);
+      if (part.skipped()) reason = part.message();
+    }
+    std::replace_if(
+        reason.begin(), reason.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
+    return reason.substr(0, reason.find_last_not_of(' ') + 1);
   }
 };
 

@@ -6,13 +6,13 @@
 namespace detent::testing_support {
 
 void Coverage::count(Ready ready) {
-  const std::pair<bool, std::string_view> all[] = {
-      {ready.readable, "readable"}, {ready.writable, "writable"},
-      {ready.priority, "priority"}, {ready.read_closed, "read_closed"},
-      {ready.hangup, "hangup"},     {ready.error, "error"},
-      {ready.invalid, "invalid"}};
-  for (const auto& [set, name] : all) {
-    if (set) ++bits[name];
+  const std::pair<Ready, std::string_view> all[] = {
+      {{.readable = true}, "readable"}, {{.writable = true}, "writable"},
+      {{.priority = true}, "priority"}, {{.read_closed = true}, "read_closed"},
+      {{.hangup = true}, "hangup"},     {{.error = true}, "error"},
+      {{.invalid = true}, "invalid"}};
+  for (const auto& [bit, name] : all) {
+    if ((ready & bit) != Ready{}) ++bits[name];
   }
 }
 

@@ -23,6 +23,9 @@ class RecordingClock final : public Clock {
   }
   [[nodiscard]] BootTime boot_now() const noexcept override { return real_.boot_now(); }
   [[nodiscard]] WallTime wall_now() const noexcept override { return real_.wall_now(); }
+  [[nodiscard]] Duration wall_drift(Duration passed) const noexcept override {
+    return real_.wall_drift(passed);
+  }
   [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override {
     ++made;
     return std::make_unique<RecordedAlarm>(*this, real_.make_alarm(id));

@@ -11,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -23,6 +26,13 @@ namespace detent::testing_support {
 
 /// How often each call number was used.
 using SystemCalls = std::map<long, int>;
+
+/// One call, as it is entered by the process that waits for the tracer meanwhile.
+struct EnteredCall {
+  pid_t process = 0;
+  long number = 0;
+  std::array<std::uint64_t, 6> arguments = {};
+};
 
 inline int total(const SystemCalls& calls) {
   return std::accumulate(calls.begin(), calls.end(), 0,
@@ -44,28 +54,37 @@ inline void mark() { ::syscall(SYS_getpgid, 0x0DE7E27); }
   ::_exit(0);
 }
 
-// The number of the call that the child is about to make, if that is why it stopped.
-inline std::optional<long> entered_call(pid_t child) {
+// The call that the child is about to make, if that is why it stopped.
+inline std::optional<EnteredCall> entered_call(pid_t child) {
   __ptrace_syscall_info info = {};
   const auto size = ::ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info);
   if (size <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY) return std::nullopt;
-  if (info.entry.nr == SYS_getpgid && info.entry.args[0] == 0x0DE7E27) return -1;
-  return static_cast<long>(info.entry.nr);
+  EnteredCall call = {.process = child, .number = static_cast<long>(info.entry.nr)};
+  std::copy_n(info.entry.args, call.arguments.size(), call.arguments.begin());
+  return call;
 }
 
-// Whatever the machine and the sanitizers' runtimes add: where the vDSO cannot tell the time, and
-// memory for shadow.
+inline bool is_mark(const EnteredCall& call) {
+  return call.number == SYS_getpgid && call.arguments[0] == 0x0DE7E27;
+}
+
+// Whatever the machine and the runtimes add: where the vDSO cannot tell the time, and memory, for a
+// sanitizer's shadow or for a queue that grows to its size, which may or may not fit what malloc
+// has in hand. That nothing is allocated in steady state is counted by itself:
+// support/allocations.h.
 inline bool is_of_the_runtime(long call) {
-  return call == SYS_clock_gettime || call == SYS_mmap || call == SYS_munmap ||
+  return call == SYS_clock_gettime || call == SYS_brk || call == SYS_mmap || call == SYS_munmap ||
          call == SYS_madvise || call == SYS_futex || call == SYS_sched_yield;
 }
 
 }  // namespace system_calls_detail
 
 /// What the function that `set_up` returns calls; both run in a child, so loops are made in
-/// `set_up`. Nullopt where tracing is not allowed, or would show what the kernel's double calls.
+/// `set_up`. `look`, if any, is shown each call. Nullopt where tracing is not allowed, or would
+/// show what the kernel's double calls.
 inline std::optional<SystemCalls> system_calls_of(
-    const std::function<std::function<void()>()>& set_up) {
+    const std::function<std::function<void()>()>& set_up,
+    const std::function<void(const EnteredCall&)>& look = {}) {
   namespace detail = system_calls_detail;
   if (kKernelIsADouble) return std::nullopt;
   const pid_t child = ::fork();
@@ -84,9 +103,14 @@ inline std::optional<SystemCalls> system_calls_of(
     if (!WIFSTOPPED(status)) break;
     const bool at_call = WSTOPSIG(status) == (SIGTRAP | 0x80);
     signal = at_call ? 0 : WSTOPSIG(status);
-    const std::optional<long> call = at_call ? detail::entered_call(child) : std::nullopt;
-    if (call == -1) ++marks;
-    if (marks == 1 && call && *call != -1 && !detail::is_of_the_runtime(*call)) ++calls[*call];
+    const std::optional<EnteredCall> call = at_call ? detail::entered_call(child) : std::nullopt;
+    if (!call || detail::is_of_the_runtime(call->number)) continue;
+    if (detail::is_mark(*call)) {
+      ++marks;
+    } else if (marks == 1) {
+      ++calls[call->number];
+      if (look) look(*call);
+    }
   }
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0 && marks == 2) << "status " << status;
   return calls;

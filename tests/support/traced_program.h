@@ -32,8 +32,8 @@ inline std::optional<SystemCalls> system_calls_until(const ChildProgram& program
   while (::waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status)) {
     int signal = 0;
     if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-      const std::optional<long> call = system_calls_detail::entered_call(pid);
-      if (call && !system_calls_detail::is_of_the_runtime(*call)) ++calls[*call];
+      const std::optional<EnteredCall> call = system_calls_detail::entered_call(pid);
+      if (call && !system_calls_detail::is_of_the_runtime(call->number)) ++calls[call->number];
       if (calls[SYS_write] == writes || total(calls) == 5000) break;
     } else if (status >> 16 == 0) {
       signal = WSTOPSIG(status);

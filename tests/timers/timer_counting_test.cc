@@ -17,6 +17,7 @@
 #include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/allocations.h"
+#include "support/kernel_double.h"
 #include "support/readiness.h"
 #include "support/system_calls.h"
 #include "support/timer_fixtures.h"
@@ -205,7 +206,7 @@ DETENT_ON_EVERY_POLLER(TimerSystemCallsOnEveryPoller);
 TEST_P(TimerSystemCallsOnEveryPoller, TM9_AWakeUpTakesTwoTheWaitAndTheSettime) {
   constexpr int kWakeUps = 20;
   const std::optional<SystemCalls> calls = calls_of(kWakeUps);
-  if (!calls) GTEST_SKIP() << "tracing a child is not allowed here";
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_EQ(0U, calls->count(SYS_read)) << "the alarm is never read";
   ASSERT_EQ(1U, calls->count(SYS_timerfd_settime));
   // Both a little more only where the kernel woke early.
@@ -226,7 +227,7 @@ TEST_P(TimerSystemCallsOnEveryPoller, TM9_ArmingForLaterAndRearmingMakeNone) {
       }
     };
   });
-  if (!calls) GTEST_SKIP() << "tracing a child is not allowed here";
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_EQ(0, testing_support::total(*calls));
 }
 
@@ -245,7 +246,7 @@ TEST_P(TimerSystemCallsOnEveryPoller, TM9_ThousandTimersOfOneInstantTakeNoMoreTh
       static_cast<void>(handles);
     };
   });
-  if (!calls) GTEST_SKIP() << "tracing a child is not allowed here";
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_EQ(2, testing_support::total(*calls));
 }
 

@@ -59,7 +59,7 @@ class TimerLifetime : public testing_support::SimulatedTimers,
     captures_ = captured;
     auto on_expiry = [this, captured = std::move(captured)] {
       ++calls_;
-      if (in_its_callback_) in_its_callback_();
+      if (auto once = std::move(in_its_callback_)) once();
       EXPECT_EQ(1, *captured) << "the captures live until the call is over";
     };
     if (periodic()) {
@@ -156,7 +156,6 @@ TEST_P(TimerLifetime, L1_WhenDueAndNotYetCalled) {
 TEST_P(TimerLifetime, L2_L3_InItsOwnCallback) {
   arm_victim();
   in_its_callback_ = [this] {
-    in_its_callback_ = nullptr;
     strike();
     EXPECT_FALSE(captures_.expired()) << "not while it runs";
   };
@@ -202,7 +201,6 @@ TEST_P(TimerLifetime, L2_ByTheCapturesOfASiblingThatGoes) {
 TEST_P(TimerLifetime, O6_L3_InItsOwnCallbackWhichThenThrows) {
   arm_victim();
   in_its_callback_ = [this] {
-    in_its_callback_ = nullptr;
     strike();
     throw Thrown();
   };
@@ -216,10 +214,7 @@ TEST_P(TimerLifetime, O6_L3_InItsOwnCallbackWhichThenThrows) {
 
 TEST_P(TimerLifetime, O6_AfterItThrew) {
   arm_victim();
-  in_its_callback_ = [this] {
-    in_its_callback_ = nullptr;
-    throw Thrown();
-  };
+  in_its_callback_ = [] { throw Thrown(); };
   clock_.pass(kDelay);
   EXPECT_THROW(turn(), Thrown);
   EXPECT_FALSE(captures_.expired());

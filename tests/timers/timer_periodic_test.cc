@@ -134,6 +134,34 @@ TEST_F(TimerPeriodic, TM3_AMillionTicksAreAllOnTheGridAndSoIsTheOneAfterAYearsPa
   EXPECT_EQ(0, off_the_grid);
 }
 
+// Ten million where the build is optimised.
+TEST_F(TimerPeriodic, TM3_AMillisecondsGridHoldsForMillionsOfTicksAndTheYearAfterThem) {
+  constexpr std::uint64_t kTicks = DETENT_GRID_TICKS;
+  std::uint64_t calls = 0;
+  std::uint64_t expirations = 0;
+  Tick last;
+  const Timer timer = timers_->every(1ms, [&](const Tick& tick) {
+    ++calls;
+    expirations += tick.expirations;
+    last = tick;
+  });
+  clock_.advance(kTicks * 1ms);
+  EXPECT_EQ(kTicks, calls);
+  EXPECT_EQ(kTicks, expirations);
+  EXPECT_EQ(start_ + kTicks * 1ms, last.scheduled);
+
+  clock_.pass(365 * std::chrono::hours(24));
+  EXPECT_EQ(1U, turn());
+  EXPECT_EQ(kTicks + 31'536'000'000U, expirations);
+  EXPECT_EQ(start_ + (kTicks + 1) * 1ms, last.scheduled);
+  EXPECT_EQ(1ms, timer.remaining());
+  clock_.pass(1ms - 1ns);
+  EXPECT_EQ(0U, turn());
+  clock_.pass(1ns);
+  EXPECT_EQ(1U, turn());
+  EXPECT_EQ(start_ + (kTicks + 31'536'000'001U) * 1ms, last.scheduled);
+}
+
 TEST_F(TimerPeriodic, TM3_RandomLatenessNeverMovesTheGridNorLosesACount) {
   std::mt19937_64 random(poller_->seed());
   constexpr Duration kPeriod = 1'000ns;
@@ -283,6 +311,37 @@ TEST_F(TimerPeriodic, D4_ATimerThatTicksInEveryTurnIsNotTakenForABusyLoop) {
   }
   EXPECT_EQ(5'000U, told_.size());
   EXPECT_EQ(0U, reactor_->counters().spins) << reactor_->counters().spinning.text;
+}
+
+TEST_P(TimerPeriodicOnEveryPoller, TM5_WhatATickDoesToItsTimerTakesEffectAtOnce) {
+  int cancelled_calls = 0;
+  int destroyed_calls = 0;
+  Timer cancelled;
+  std::optional<Timer> destroyed;
+  cancelled = timers_->every(1ms, [&] {
+    EXPECT_TRUE(cancelled.active()) << "the next tick is in place";
+    ++cancelled_calls;
+    cancelled.cancel();
+  });
+  destroyed = timers_->every(1ms, [&] {
+    ++destroyed_calls;
+    destroyed.reset();
+  });
+  std::vector<Tick> ticks;
+  Timer slower;
+  slower = timers_->every(1ms, [&](const Tick& tick) {
+    ticks.push_back(tick);
+    slower.set_period(5ms);
+  });
+  while (ticks.size() < 3) static_cast<void>(reactor_.run_once());
+  EXPECT_EQ(1, cancelled_calls);
+  EXPECT_EQ(1, destroyed_calls);
+  for (std::size_t i = 1; i < ticks.size(); ++i) {
+    const auto skipped = static_cast<std::int64_t>(ticks[i - 1].expirations) - 1;
+    const TimePoint last_told = ticks[i - 1].scheduled + skipped * (i == 1 ? 1ms : 5ms);
+    EXPECT_EQ(last_told + 5ms, ticks[i].scheduled);
+    EXPECT_GE(ticks[i].now, ticks[i].scheduled);
+  }
 }
 
 TEST_P(TimerPeriodicOnEveryPoller, D4_AZeroDelayTimerInEveryTurnIsNotTakenForABusyLoop) {

@@ -520,6 +520,15 @@ TEST(TimerServiceDeathTest, O7_CancellingOnAnotherThreadEndsTheProgram) {
       "Handle::cancel.*another thread");
 }
 
+TEST(TimerServiceDeathTest, O7_AskingWhatRemainsOnAnotherThreadEndsTheProgram) {
+  EXPECT_DEATH(
+      {
+        OwnLoop loop;
+        std::thread([&] { static_cast<void>(loop.timer->remaining()); }).join();
+      },
+      "Timer::remaining.*another thread");
+}
+
 TEST(TimerServiceDeathTest, O7_DestroyingAHandleOnAnotherThreadEndsTheProgram) {
   EXPECT_DEATH(
       {
@@ -545,6 +554,7 @@ TEST_P(TimerServiceOnEveryPoller, O8_AForkedChildIsRefusedAndLeavesTheParentAlon
     EXPECT_THROW(static_cast<void>(timers_->after(1ms, [] {})), std::logic_error);
     EXPECT_THROW(timer->rearm(1h), std::logic_error);
     EXPECT_THROW(timer->disarm(), std::logic_error);
+    EXPECT_LE(timer->remaining(), 5ms) << "which does no harm";
     timer.reset();
     timers_.reset();
   }));

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "kqueue_double.h"
 #include "support/processes.h"
 #include "test_queue.h"
 
@@ -29,6 +30,18 @@ TEST(KqueueDouble, R05_ChangesAreAppliedInOrderBeforeAnyWaiting) {
   const Events events = queue.call(changes, 4, nullptr);
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].data, 8);
+}
+
+// Not a rule of the kernels: what tests of costs ask for.
+TEST(KqueueDouble, R00_CallsAndTheirChangesAreCounted) {
+  const TestQueue queue;
+  const std::vector<Event> changes = {change(1, EVFILT_USER, EV_ADD),
+                                      change(2, EVFILT_USER, EV_ADD)};
+  const Calls before = calls();
+  EXPECT_TRUE(queue.call(changes, 0, nullptr).empty());
+  EXPECT_TRUE(queue.collect().empty());
+  EXPECT_EQ(calls().made - before.made, 2U);
+  EXPECT_EQ(calls().changes - before.changes, 2U);
 }
 
 TEST(KqueueDouble, R05_AFailedChangeTakesAPlaceInTheEventListWithItsErrno) {

@@ -4,8 +4,10 @@
 #include <sys/event.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,10 +15,14 @@
 #include "close.h"
 #include "kernel.h"
 #include "knote.h"
+#include "kqueue_double.h"
 #include "queue.h"
 
 namespace kqueue_double {
 namespace {
+
+constinit std::atomic<std::uint64_t> calls_made = 0;
+constinit std::atomic<std::uint64_t> changes_given = 0;
 
 // How a call ends: a count, or an errno.
 struct Result {
@@ -108,6 +114,9 @@ Result change_and_wait(int kq, const struct kevent* changes, int change_count,
 }
 
 }  // namespace
+
+Calls calls() noexcept { return {.made = calls_made, .changes = changes_given}; }
+
 }  // namespace kqueue_double
 
 using namespace kqueue_double;
@@ -122,6 +131,8 @@ int kqueue() {
 int kevent(int kq, const struct kevent* changes, int nchanges, struct kevent* events, int nevents,
            const struct timespec* timeout) {
   const int error_before = errno;
+  ++calls_made;
+  changes_given += static_cast<std::uint64_t>(std::max(nchanges, 0));
   return to_return_value(change_and_wait(kq, changes, nchanges, events, nevents, timeout),
                          error_before);
 }

@@ -39,6 +39,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace kqueue_double {
 
@@ -49,6 +50,13 @@ void set_timer_earliness(std::chrono::nanoseconds earliness) noexcept;
 /// Whether EV_ADD of EVFILT_WRITE says EPIPE for a pipe whose reader is gone, as macOS does,
 /// instead of reporting EV_EOF. Not at first.
 void set_broken_pipe_refuses_writer(bool refuses) noexcept;
+
+/// How often kevent() was called in this process, by anybody, and with how many changes in all.
+struct Calls {
+  std::uint64_t made = 0;
+  std::uint64_t changes = 0;
+};
+[[nodiscard]] Calls calls() noexcept;
 
 /// True for a descriptor that the double has opened for itself: a BSD kernel would not show it.
 /// They lie above the numbers that a program gets.

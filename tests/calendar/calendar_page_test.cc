@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+// What docs/calendar.md shows, compiled and run.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "detent/calendar.h"
+#include "detent/simulation.h"
+#include "support/calendar.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::instant;
+
+class CalendarPage : public testing::Test {
+ protected:
+  CalendarPage() { clock_.set_wall(instant("2026-03-28T12:00:00Z")); }
+
+  VirtualClock clock_;
+  Reactor reactor{{.poller = std::make_unique<SimulatedPoller>(clock_), .clock = &clock_}};
+};
+
+TEST_F(CalendarPage, TM11_AReportOnWorkingDays) {
+  std::vector<WallTime> reports;
+  const auto send_report = [&](WallTime t) { reports.push_back(t); };
+  detent::WallTimerService timers(reactor);
+  detent::Jobs jobs(timers);
+  const detent::Job report =
+      jobs.schedule(detent::Cron("0 9 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")}),
+                    {}, [&](const detent::JobRun& run) { send_report(run.scheduled); });
+  clock_.advance(72h);
+  EXPECT_EQ(reports,
+            (std::vector{instant("2026-03-30T07:00:00Z"), instant("2026-03-31T07:00:00Z")}));
+}
+
+TEST_F(CalendarPage, TM11_WhenSomethingIsDue) {
+  const WallTime now = clock_.wall_now();
+  const detent::Cron cron("30 2 * * *", {.zone = detent::TimeZone("Europe/Berlin")});
+  const std::optional<detent::WallTime> next = cron.next(now);
+  const std::vector<detent::WallTime> week = cron.next_n(now, 7);
+  EXPECT_EQ(next, instant("2026-03-29T01:00:00Z")) << "the end of the gap";
+  EXPECT_EQ(week.back(), instant("2026-04-04T00:30:00Z"));
+}
+
+TEST_F(CalendarPage, TM11_ABackupThatRemembers) {
+  WallTimerService timers(reactor);
+  Jobs jobs(timers);
+  WallTime remembered = instant("2026-03-25T03:00:00Z");
+  const detent::Job backup = jobs.schedule(
+      detent::Cron("0 3 * * *"), {.missed = detent::MissedRuns::once, .last_run = remembered},
+      [&](const detent::JobRun& run) { remembered = run.scheduled; });
+  clock_.advance(0s);
+  EXPECT_EQ(remembered, instant("2026-03-28T03:00:00Z"));
+}
+
+}  // namespace
+}  // namespace detent

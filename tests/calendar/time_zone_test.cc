@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/time_zone.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+#include "support/calendar.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::instant;
+
+TEST(TimeZone, TM11_IsUtcByDefault) {
+  EXPECT_EQ(TimeZone().name(), "UTC");
+  EXPECT_EQ(TimeZone().offset_at(instant("2026-07-01T00:00:00Z")), 0s);
+  EXPECT_EQ(TimeZone("UTC").offset_at(instant("2026-07-01T00:00:00Z")), 0s);
+}
+
+TEST(TimeZone, TM11_KnowsSummerTimeBeforeAndAfter2037) {
+  const TimeZone berlin("Europe/Berlin");
+  EXPECT_EQ(berlin.offset_at(instant("2026-03-29T00:59:59Z")), 1h);
+  EXPECT_EQ(berlin.offset_at(instant("2026-03-29T01:00:00Z")), 2h);
+  EXPECT_EQ(berlin.offset_at(instant("2099-01-01T00:00:00Z")), 1h);
+  EXPECT_EQ(berlin.offset_at(instant("2099-07-01T00:00:00Z")), 2h);
+}
+
+TEST(TimeZone, TM11_FixedOffsetsNeedNoData) {
+  EXPECT_EQ(TimeZone("+05:30").offset_at(WallTime()), 5h + 30min);
+  EXPECT_EQ(TimeZone("-03:00").offset_at(WallTime()), -3h);
+  EXPECT_EQ(TimeZone("+05:30").name(), "+05:30");
+}
+
+TEST(TimeZone, TM11_AnUnknownNameIsAnErrorThatShowsIt) {
+  for (const std::string name : {"", "Europe/Atlantis", "+5:30", "+24:00", "+05:60", "+0a:00",
+                                 "/etc/passwd", "../zoneinfo/UTC", "Europe/../UTC"}) {
+    try {
+      const TimeZone zone(name);
+      ADD_FAILURE() << name;
+    } catch (const std::invalid_argument& error) {
+      EXPECT_NE(std::string(error.what()).find("'" + name + "'"), std::string::npos);
+    }
+  }
+  EXPECT_THROW(TimeZone(std::string_view("UTC\0", 4)), std::invalid_argument);
+}
+
+TEST(TimeZone, TM11_TellsWhichLocalTimesComeTwice) {
+  const TimeZone berlin("Europe/Berlin");
+  // The clocks are put back from 03:00 to 02:00 at 01:00 UTC.
+  EXPECT_FALSE(berlin.is_repeated(instant("2026-10-24T23:59:59Z")));
+  EXPECT_TRUE(berlin.is_repeated(instant("2026-10-25T00:00:00Z")));
+  EXPECT_TRUE(berlin.is_repeated(instant("2026-10-25T00:59:59Z")));
+  EXPECT_TRUE(berlin.is_repeated(instant("2026-10-25T01:00:00Z")));
+  EXPECT_TRUE(berlin.is_repeated(instant("2026-10-25T01:59:59Z")));
+  EXPECT_FALSE(berlin.is_repeated(instant("2026-10-25T02:00:00Z")));
+  EXPECT_FALSE(berlin.is_repeated(instant("2026-03-29T01:00:00Z"))) << "a gap repeats nothing";
+  EXPECT_FALSE(TimeZone().is_repeated(instant("2026-10-25T01:00:00Z")));
+}
+
+}  // namespace
+}  // namespace detent
