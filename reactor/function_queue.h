@@ -14,20 +14,25 @@
 
 namespace detent {
 
-/// Keeps its memory, so that a steady state allocates nothing.
+/// In two parts, so that a function runs where it lies while others are pushed, and a backlog is
+/// never moved. Keeps its memory, so that a steady state allocates nothing.
 class FunctionQueue {
  public:
-  void push(Callback<void()> function) { functions_.push_back(std::move(function)); }
+  void push(Callback<void()>&& function) {
+    waiting_.push_back(std::move(function));
+    ++size_;
+  }
 
-  /// Takes over all of `other`, behind what is here.
-  void append(FunctionQueue& other) {
-    drop_done();
-    if (functions_.empty()) {
-      functions_.swap(other.functions_);
+  /// Takes over all of `others`, behind what is here.
+  void append(std::vector<Callback<void()>>& others) {
+    const std::size_t more = others.size();
+    if (waiting_.empty()) {
+      waiting_.swap(others);
     } else {
-      std::move(other.functions_.begin(), other.functions_.end(), std::back_inserter(functions_));
-      other.functions_.clear();
+      std::move(others.begin(), others.end(), std::back_inserter(waiting_));
+      others.clear();
     }
+    size_ += more;
   }
 
   /// Runs at most `most` of those that are here now, counting each in `ran`. One that throws is
@@ -36,31 +41,36 @@ class FunctionQueue {
     if (!empty()) run_some(most, ran);
   }
 
-  [[nodiscard]] bool empty() const noexcept { return functions_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
-  void run_some(std::size_t most, std::uint64_t& ran) {
-    const std::size_t end = done_ + std::min(functions_.size() - done_, most);
-    struct DropDone {  // on a throw too
-      FunctionQueue& queue;
-      ~DropDone() { queue.drop_done(); }
-    } const drop_done = {*this};
-    while (done_ < end) {
-      Callback<void()> function = std::move(functions_[done_++]);
+  [[gnu::noinline]] void run_some(std::size_t most, std::uint64_t& ran) {
+    for (std::size_t left = std::min(most, size_); left > 0; --left) {
+      if (running_.empty()) running_.swap(waiting_);
+      const Done done = {*this, running_[next_++]};
+      --size_;
       ++ran;
-      function();
+      done.function();
     }
   }
 
-  // Once they are half of all, so that a long backlog is not moved for each part that is done.
-  void drop_done() noexcept {
-    if (done_ * 2 < functions_.size()) return;
-    functions_.erase(functions_.begin(),
-                     functions_.begin() + static_cast<std::ptrdiff_t>(std::exchange(done_, 0)));
-  }
+  // On a throw too; and what a function captured goes with its call.
+  struct Done {
+    FunctionQueue& queue;
+    Callback<void()>& function;
+    ~Done() {
+      function = nullptr;
+      if (queue.next_ < queue.running_.size()) return;
+      queue.running_.clear();
+      queue.next_ = 0;
+    }
+  };
 
-  std::vector<Callback<void()>> functions_;
-  std::size_t done_ = 0;
+  std::size_t size_ = 0;
+  std::vector<Callback<void()>> waiting_;
+  std::vector<Callback<void()>> running_;
+  std::size_t next_ = 0;  // in running_, of which something is left unless it is empty
 };
 
 }  // namespace detent

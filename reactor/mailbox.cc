@@ -5,31 +5,31 @@
 
 namespace detent {
 
-bool Mailbox::post(Callback<void()> function) {
+bool Mailbox::post(Callback<void()>&& function) {
   // In a forked child the mutex may be locked for ever, by a thread that was not copied.
   if (affinity_.in_forked_child()) return false;
   {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
     // Said once for all that wait: who takes them takes that back, under the same lock.
-    if (incoming_.empty()) requests_.fetch_or(kPost);
-    incoming_.push(std::move(function));
+    if (!has_posts()) requests_.fetch_or(kPost);
+    incoming_.push_back(std::move(function));
   }
   interrupt();
   return true;
 }
 
-void Mailbox::collect_posts(FunctionQueue& queue) {
+void Mailbox::collect(FunctionQueue& queue) {
   const std::lock_guard lock(mutex_);
   queue.append(incoming_);
   take_back(kPost);
 }
 
 void Mailbox::close() {
-  FunctionQueue unrun;
+  std::vector<Callback<void()>> unrun;
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  unrun.append(incoming_);
+  unrun.swap(incoming_);
 }
 
 // The wake-up is shared with the parent process, which must not hear of it.

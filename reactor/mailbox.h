@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 #include "detent/affinity.h"
 #include "detent/callback.h"
@@ -25,22 +26,22 @@ class Mailbox {
  public:
   // ---- any thread; the second group is async-signal-safe too
   /// False when closed.
-  bool post(Callback<void()> function);
+  bool post(Callback<void()>&& function);
 
   void request_stop() noexcept { request(kStop); }
   void request_wake() noexcept { request(kWake); }
 
   // ---- the loop's thread
   /// Moves what was posted behind what is in `queue`.
-  void collect(FunctionQueue& queue) {
-    if (has_posts()) collect_posts(queue);
-  }
+  void collect(FunctionQueue& queue);
   [[nodiscard]] bool has_posts() const noexcept { return (requests_.load() & kPost) != 0; }
   [[nodiscard]] bool consume_stop() noexcept { return consume(kStop); }
   [[nodiscard]] bool consume_wake() noexcept { return consume(kWake); }
 
   /// Announces a sleep. False when somebody wants attention: then do not sleep.
   [[nodiscard]] bool may_sleep() noexcept {
+    // To announce takes the cache line from those who want attention.
+    if (requests_.load() != 0) return false;
     sleeping_.store(true);
     if (requests_.load() == 0) return true;
     awake();
@@ -60,7 +61,6 @@ class Mailbox {
 
   void request(Requests what) noexcept;
   void interrupt() noexcept;
-  void collect_posts(FunctionQueue& queue);
   // A plain look first: an exchange each turn would cost more than the turn's own work.
   bool consume(Requests what) noexcept {
     return (requests_.load() & what) != 0 && (take_back(what) & what) != 0;
@@ -79,7 +79,7 @@ class Mailbox {
                 "used in signal handlers");
 
   std::mutex mutex_;  // guards the rest
-  FunctionQueue incoming_;
+  std::vector<Callback<void()>> incoming_;
   bool closed_ = false;
 };
 

@@ -76,6 +76,7 @@ struct Reactor::State {
   void turn(std::optional<Duration> max_wait);
   inline void begin_turn();
   inline void complete_turn(std::optional<Duration> max_wait);
+  void collect_posts();
   inline void wait(std::optional<Duration> max_wait);
   void mark_ended() noexcept;
   inline void dispatch(const Event& event);

@@ -17,14 +17,23 @@ constexpr std::size_t first_child_of(std::size_t place) noexcept { return place 
 }  // namespace
 
 void TimerQueue::add(Key key, Duration deadline) {
-  if (contains(key)) throw std::logic_error("TimerQueue::add: the key is in the queue");
-  if (key >= nodes_.size()) {
-    nodes_.resize(std::max<std::size_t>(key + std::size_t{1}, nodes_.size() * 2));
-  }
-  if (next_sequence_ == UINT32_MAX) renumber();
-  heap_.emplace_back();  // the last that may throw
+  const bool free = key < nodes_.size() && nodes_[key].place == kNowhere;
+  if (!free || next_sequence_ == UINT32_MAX) [[unlikely]]
+    prepare_to_add(key);
+  heap_.emplace_back();  // has room
   stamp(key, deadline);
   move_up(heap_.size() - 1, current(key));
+}
+
+// What is rare, out of the way of what is not.
+void TimerQueue::prepare_to_add(Key key) {
+  if (contains(key)) throw std::logic_error("TimerQueue::add: the key is in the queue");
+  if (key >= nodes_.size()) {
+    const auto size = std::max<std::size_t>(key + std::size_t{1}, nodes_.size() * 2);
+    heap_.reserve(size);  // for all keys, each of which is in it once
+    nodes_.resize(size);
+  }
+  if (next_sequence_ == UINT32_MAX) renumber();
 }
 
 void TimerQueue::set_anywhere(Key key, Duration deadline) {

@@ -80,13 +80,14 @@ auto BasicTimerService<ClockT>::turn_now() const -> Time {
 // ---- timers
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Function&& function, Name name) -> TimerType {
+auto BasicTimerService<ClockT>::add(Function&& function, const Name& name) -> TimerType {
   line_.affinity().check("TimerService");
   return {line_, timers_.add(std::move(function), name)};
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Time deadline, Function&& function, Name name) -> TimerType {
+auto BasicTimerService<ClockT>::add(Time deadline, Function&& function, const Name& name)
+    -> TimerType {
   TimerType timer = add(std::move(function), name);
   deadline = std::max(deadline, kEpoch<Time>);
   mark_turn();
@@ -96,7 +97,7 @@ auto BasicTimerService<ClockT>::add(Time deadline, Function&& function, Name nam
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(const Periodic& schedule, Function&& function, Name name)
+auto BasicTimerService<ClockT>::add(const Periodic& schedule, Function&& function, const Name& name)
     -> TimerType {
   const Period period = {.length = checked_period(schedule.period),
                          .slack = checked_slack(schedule.slack),
@@ -133,6 +134,10 @@ void BasicTimerService<ClockT>::disarm(HandlerId id) {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
+  line_.affinity().check("Timer::rearm");
+  // One that is in the queue is not due, so nothing is to be looked up in its entry, which would be
+  // one more cache line. It exists: only its handle ends it, and becomes empty then.
+  if (!has_slack_ && queue_.contains(id.slot)) return arm(id.slot, deadline);
   Entry& entry = entry_of(id, "Timer::rearm");
   entry.data.due = 0;
   if (entry.data.period != 0) [[unlikely]]
@@ -187,7 +192,6 @@ auto BasicTimerService<ClockT>::deadline_after(Duration delay) const noexcept ->
 
 template <class ClockT>
 inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
-  deadline = std::max(deadline, kEpoch<Time>);
   mark_turn();
   // The alarm is set for no later than what comes first, so it stays as it is.
   if (!queue_.postpone(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
@@ -195,6 +199,7 @@ inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::arm_anywhere(std::uint32_t slot, Time deadline) {
+  deadline = std::max(deadline, kEpoch<Time>);
   if (queue_.contains(slot)) {
     queue_.set(slot, deadline.time_since_epoch());
   } else {
@@ -307,7 +312,8 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   next_in_batch_ = 0;
   armed_late_.clear();
   const bool armed_this_turn = marked_turn_ == turns_;
-  while (batch_.size() < reactor_.budgets().timers) {
+  const std::size_t most = reactor_.budgets().timers;
+  while (batch_.size() < most) {
     const auto slot = queue_.pop_due(now.time_since_epoch());
     if (!slot) break;
     if (armed_this_turn && queue_.sequence(*slot) >= mark_) {
@@ -347,7 +353,10 @@ void BasicTimerService<ClockT>::run_batch(Time now, const Lifespan::Guard& alive
     if constexpr (kCanBeSet<ClockT>) {
       if (put_back(*entry, now)) continue;
     }
-    const TickType tick = begin_tick(*entry, id.slot, now);
+    entry->data.due = 0;
+    const TickType tick = entry->data.period == 0
+                              ? TickType{.scheduled = Time(queue_.deadline(id.slot)), .now = now}
+                              : begin_period(*entry, id.slot, now);
     reactor_.count_callbacks(1);
     timers_.call(*entry, tick);
   }
@@ -366,10 +375,9 @@ bool BasicTimerService<ClockT>::put_back(Entry& entry, Time now) {
 // Arms a periodic timer again before the call, so that the callback finds the next tick in place
 // and may change it.
 template <class ClockT>
-auto BasicTimerService<ClockT>::begin_tick(Entry& entry, std::uint32_t slot, Time now) -> TickType {
-  entry.data.due = 0;
+auto BasicTimerService<ClockT>::begin_period(Entry& entry, std::uint32_t slot, Time now)
+    -> TickType {
   TickType tick = {.scheduled = Time(queue_.deadline(slot)), .now = now};
-  if (entry.data.period == 0) return tick;
   const Period period = periods_[entry.data.period - 1];
   tick.scheduled -= period.slack;
   Duration missed = {};
@@ -378,7 +386,10 @@ auto BasicTimerService<ClockT>::begin_tick(Entry& entry, std::uint32_t slot, Tim
     tick.expirations += static_cast<std::uint64_t>(count);
     missed = period.length * count;
   }
-  arm(slot, saturating_add(saturating_add(tick.scheduled + missed, period.length), period.slack));
+  const Time next =
+      saturating_add(saturating_add(tick.scheduled + missed, period.length), period.slack);
+  mark_turn();
+  queue_.add(slot, next.time_since_epoch());
   return tick;
 }
 

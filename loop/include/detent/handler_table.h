@@ -70,7 +70,7 @@ class HandlerTable {
   }
 
   /// Stores a callback and returns its number.
-  HandlerId add(Callback<Signature>&& callback, Name name = {}, Data data = {}) {
+  HandlerId add(Callback<Signature>&& callback, const Name& name = {}, Data data = {}) {
     Entry& entry = take_free();
     entry.callback_ = std::move(callback);
     entry.text_ = name.text;
@@ -218,7 +218,7 @@ class HandlerTable {
   }
 
   void add_chunk() {
-    Chunk& chunk = *chunks_.emplace_back(std::make_unique<Chunk>());
+    Chunk& chunk = *chunks_.emplace_back(std::make_unique_for_overwrite<Chunk>());
     for (Entry& entry : chunk.entries) entry.slot_ = slots_++;
     with_free_ = &chunk;
   }

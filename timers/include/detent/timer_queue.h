@@ -104,6 +104,7 @@ class TimerQueue {
     nodes_[key].deadline = deadline.count();
     nodes_[key].sequence = next_sequence_++;
   }
+  [[gnu::noinline]] void prepare_to_add(Key key);
   void set_anywhere(Key key, Duration deadline);
   void renumber();
   void move_up(std::size_t hole, const Item& item) noexcept;

@@ -149,9 +149,9 @@ class BasicTimerService final : private HandleOwner {
     }
   }
 
-  [[nodiscard]] TimerType add(Function&& function, Name name);
-  [[nodiscard]] TimerType add(Time deadline, Function&& function, Name name);
-  [[nodiscard]] TimerType add(const Periodic& schedule, Function&& function, Name name);
+  [[nodiscard]] TimerType add(Function&& function, const Name& name);
+  [[nodiscard]] TimerType add(Time deadline, Function&& function, const Name& name);
+  [[nodiscard]] TimerType add(const Periodic& schedule, Function&& function, const Name& name);
 
   void cancel(HandlerId id) noexcept override;
   [[nodiscard]] bool active(HandlerId id) const noexcept override;
@@ -180,7 +180,7 @@ class BasicTimerService final : private HandleOwner {
   void collect_within_slack(Time now);
   void run_batch(Time now, const Lifespan::Guard& alive);
   bool put_back(Entry& entry, Time now);
-  TickType begin_tick(Entry& entry, std::uint32_t slot, Time now);
+  TickType begin_period(Entry& entry, std::uint32_t slot, Time now);
   void arm_for_the_next();
   void follow_wall_clock();
   void give_up_alarm();
