@@ -160,10 +160,6 @@ template <class Peer>
 TimerCosts timer_costs(const std::string& name, const TimerPlan& plan, std::size_t least) {
   TimersOf<Peer> timers(name, plan);
   const std::size_t repeats = std::max<std::size_t>(1, least / plan.order.size());
-  // As in a loop that has had as many before: a first time would measure how the kernel hands out
-  // memory, which depends on what malloc() has from the trials before.
-  TimerCosts warm_up;
-  timers.change(warm_up);
   TimerCosts sum;
   for (std::size_t i = 0; i < repeats; ++i) timers.change(sum);
   // Each takes a sleep.
