@@ -102,6 +102,21 @@ TEST(Callback, AllocatesWhatMayThrowWhenMoved) {
   static_assert(std::is_nothrow_move_assignable_v<Callback<void()>>);
 }
 
+TEST(Callback, IsMadeWithoutAThrowOfWhatIsSmallAndDoesNotThrow) {
+  const auto small = [] {};
+  struct MayThrow {
+    MayThrow(const MayThrow& /*other*/) {}  // NOLINT(*-use-equals-default): which would not throw
+    MayThrow(MayThrow&& /*other*/) noexcept {}
+    void operator()() {}
+  };
+  const auto large = [bytes = std::array<char, 33>()] { static_cast<void>(bytes); };
+  using Plain = Callback<void()>;
+  static_assert(std::is_nothrow_constructible_v<Plain, decltype(small)&>);
+  static_assert(std::is_nothrow_constructible_v<Plain, MayThrow>);
+  static_assert(!std::is_nothrow_constructible_v<Plain, const MayThrow&>);
+  static_assert(!std::is_nothrow_constructible_v<Plain, decltype(large)>, "it allocates");
+}
+
 TEST(Callback, MovingAllocatesNothing) {
   int living = 0;
   Callback<void()> small = Small(living);

@@ -154,6 +154,24 @@ TEST(HandlerTable, EntriesNeverMove) {
   EXPECT_EQ(table.call(*table.find(id)), place);
 }
 
+TEST(HandlerTable, ACallableThatThrowsWhenItIsCopiedLeavesNothing) {
+  struct Fragile {
+    Fragile() = default;
+    Fragile(const Fragile& /*other*/) { throw std::runtime_error("not copied"); }
+    void operator()() {}
+  };
+  Table table;
+  const Fragile fragile;
+  EXPECT_THROW(std::ignore = table.add(fragile), std::runtime_error);
+  EXPECT_EQ(table.size(), 0U);
+  table.for_each([](auto& /*entry*/) { ADD_FAILURE() << "there is none"; });
+  table.recycle();
+  // The place is not lost.
+  const std::uint32_t slot = table.add([] {}).slot;
+  EXPECT_LT(slot, 64U);
+  for (int i = 1; i < 64; ++i) EXPECT_LT(table.add([] {}).slot, 64U);
+}
+
 TEST(HandlerTable, GrowsByChunksAndAllocatesNothingElse) {
   Table table;
   std::vector<HandlerId> ids(64);

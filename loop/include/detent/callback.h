@@ -45,7 +45,8 @@ class Callback<R(Args...)> {
   requires(!std::same_as<std::remove_cvref_t<F>, Callback> &&
            std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
       // NOLINTNEXTLINE(google-explicit-constructor, bugprone-forwarding-reference-overload)
-      Callback(F&& f) {
+      Callback(F&& f)
+  noexcept(kStoredInline<std::decay_t<F>>&& std::is_nothrow_constructible_v<std::decay_t<F>, F>) {
     using Stored = std::decay_t<F>;
     if constexpr (kStoredInline<Stored>) {
       ::new (static_cast<void*>(storage_)) Stored(std::forward<F>(f));

@@ -69,17 +69,26 @@ class HandlerTable {
     }
   }
 
-  /// Stores a callback and returns its number.
-  HandlerId add(Callback<Signature>&& callback, const Name& name = {}, Data data = {}) {
+  /// Makes a callback of `function`, in its place, and returns its number. Throws what making one
+  /// throws.
+  template <class F>
+  [[gnu::always_inline]] HandlerId add(F&& function, const Name& name = {}, Data data = {}) {
     Entry& entry = take_free();
-    entry.callback_ = std::move(callback);
+    try {
+      // What it had was empty, and needs no destructor.
+      std::construct_at(&entry.callback_, std::forward<F>(function));
+    } catch (...) {
+      retire(entry);
+      throw;
+    }
     entry.text_ = name.text;
     entry.file_ = name.file;
     entry.line_ = name.line;
     entry.data = std::move(data);
-    ++entry.generation_;
+    const HandlerId id = {entry.slot_, entry.generation_ + 1};
+    entry.generation_ = id.generation;
     ++size_;
-    return entry.id();
+    return id;
   }
 
   /// The entry of `id`, or null when its registration has ended.
@@ -95,7 +104,14 @@ class HandlerTable {
 
   /// The entry in a slot that is in use, for users who keep slot numbers alone.
   [[nodiscard]] Entry& at(std::uint32_t slot) noexcept {
-    return chunks_[slot / kChunkSize]->entries[slot % kChunkSize];
+    return (*chunks_[slot / kChunkSize].entries)[slot % kChunkSize];
+  }
+
+  /// Has the memory of that entry fetched ahead of its use, for users who know long before.
+  void prefetch(std::uint32_t slot) noexcept {
+    const Entry& entry = at(slot);
+    __builtin_prefetch(&entry);
+    __builtin_prefetch(&entry.data);
   }
 
   /// Calls visit(entry) for each registration, in the order of slots; `visit` adds and removes
@@ -143,11 +159,12 @@ class HandlerTable {
 
   /// Makes the slots of removed registrations reusable; called once no number is in flight.
   void recycle() noexcept {
-    for (Chunk* chunk = with_retired_; chunk != nullptr; chunk = chunk->next_with_retired) {
-      if (chunk->free == 0) chunk->next_with_free = std::exchange(with_free_, chunk);
-      chunk->free |= std::exchange(chunk->retired, 0);
+    for (std::uint32_t i = with_retired_; i != kNone; i = chunks_[i].next_with_retired) {
+      Chunk& chunk = chunks_[i];
+      if (chunk.free == 0) chunk.next_with_free = std::exchange(with_free_, &chunk);
+      chunk.free |= std::exchange(chunk.retired, 0);
     }
-    with_retired_ = nullptr;
+    with_retired_ = kNone;
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -155,16 +172,19 @@ class HandlerTable {
  private:
   static constexpr std::uint32_t kChunkSize = 64;
 
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+
+  using Entries = std::array<Entry, kChunkSize>;
   // Registrations that are made one after another lie side by side where they can, whatever the
   // order in which those before them went: a chunk is used up before the next.
   struct Chunk {
-    std::array<Entry, kChunkSize> entries;
+    std::unique_ptr<Entries> entries;
     std::uint64_t free = ~std::uint64_t{0};  // a bit for each entry
     std::uint64_t retired = 0;               // no longer registered, and not yet free
     Chunk* next_with_free = nullptr;
-    Chunk* next_with_retired = nullptr;
+    std::uint32_t next_with_retired = kNone;
   };
-  using Chunks = std::vector<std::unique_ptr<Chunk>>;
+  using Chunks = std::vector<Chunk>;
 
   // A call in progress. It settles what its callback did to its own registration or to the table.
   struct Frame {
@@ -207,37 +227,42 @@ class HandlerTable {
     return outermost;
   }
 
-  // Not inline, so that add() is small enough to be.
-  [[gnu::noinline]] Entry& take_free() {
+  Entry& take_free() {
     if (with_free_ == nullptr) add_chunk();
     Chunk& chunk = *with_free_;
-    Entry& entry = chunk.entries[static_cast<std::size_t>(std::countr_zero(chunk.free))];
+    Entry& entry = (*chunk.entries)[static_cast<std::size_t>(std::countr_zero(chunk.free))];
     chunk.free &= chunk.free - 1;
     if (chunk.free == 0) with_free_ = chunk.next_with_free;
     return entry;
   }
 
-  void add_chunk() {
-    Chunk& chunk = *chunks_.emplace_back(std::make_unique_for_overwrite<Chunk>());
-    for (Entry& entry : chunk.entries) entry.slot_ = slots_++;
+  [[gnu::noinline]] void add_chunk() {
+    Chunk& chunk =
+        chunks_.emplace_back(Chunk{.entries = std::make_unique_for_overwrite<Entries>()});
+    for (Entry& entry : *chunk.entries) entry.slot_ = slots_++;
     with_free_ = &chunk;
+  }
+
+  void retire(const Entry& entry) noexcept {
+    const std::uint32_t index = entry.slot_ / kChunkSize;
+    Chunk& chunk = chunks_[index];
+    if (chunk.retired == 0) chunk.next_with_retired = std::exchange(with_retired_, index);
+    chunk.retired |= std::uint64_t{1} << entry.slot_ % kChunkSize;
   }
 
   // Retires the slot and destroys the callable; that comes last, since destroying the captures may
   // call anything, this table's functions and destructor included.
   void end(Entry& entry) noexcept {
-    Chunk& chunk = *chunks_[entry.slot_ / kChunkSize];
-    if (chunk.retired == 0) chunk.next_with_retired = std::exchange(with_retired_, &chunk);
-    chunk.retired |= std::uint64_t{1} << entry.slot_ % kChunkSize;
+    retire(entry);
     Callback<Signature> doomed = std::move(entry.callback_);
   }
 
   Chunks chunks_;
   Frame* running_ = nullptr;
   std::size_t size_ = 0;
-  std::uint32_t slots_ = 0;  // in all chunks
-  Chunk* with_free_ = nullptr;
-  Chunk* with_retired_ = nullptr;
+  std::uint32_t slots_ = 0;     // in all chunks
+  Chunk* with_free_ = nullptr;  // into chunks_, which grows only when there is none
+  std::uint32_t with_retired_ = kNone;
 };
 
 }  // namespace detent
