@@ -80,32 +80,20 @@ auto BasicTimerService<ClockT>::turn_now() const -> Time {
 // ---- timers
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(Function&& function, const Name& name) -> TimerType {
-  line_.affinity().check("TimerService");
-  return {line_, timers_.add(std::move(function), name)};
-}
-
-template <class ClockT>
-auto BasicTimerService<ClockT>::add(Time deadline, Function&& function, const Name& name)
-    -> TimerType {
-  TimerType timer = add(std::move(function), name);
+void BasicTimerService<ClockT>::start(std::uint32_t slot, Time deadline) {
   deadline = std::max(deadline, kEpoch<Time>);
   mark_turn();
-  queue_.add(timer.id().slot, deadline.time_since_epoch());
+  queue_.add(slot, deadline.time_since_epoch());
   if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
-  return timer;
 }
 
 template <class ClockT>
-auto BasicTimerService<ClockT>::add(const Periodic& schedule, Function&& function, const Name& name)
-    -> TimerType {
+void BasicTimerService<ClockT>::start(std::uint32_t slot, const Periodic& schedule) {
   const Period period = {.length = checked_period(schedule.period),
                          .slack = checked_slack(schedule.slack),
                          .missed = schedule.missed};
-  TimerType timer = add(std::move(function), name);
-  give_period(timers_.at(timer.id().slot), period);
-  rearm(timer.id(), deadline_after(schedule.first.value_or(period.length)));
-  return timer;
+  give_period(timers_.at(slot), period);
+  start(slot, saturating_add(deadline_after(schedule.first.value_or(period.length)), period.slack));
 }
 
 template <class ClockT>
@@ -114,41 +102,36 @@ void BasicTimerService<ClockT>::cancel(HandlerId id) noexcept {
   if (entry == nullptr) return;
   queue_.remove(id.slot);
   take_period(*entry);
-  const bool numbers_in_flight = in_run_ || next_in_batch_ < batch_.size();
-  if (!numbers_in_flight) timers_.recycle();
+  timers_.recycle();
   timers_.remove(*entry);  // the last use of *this: the captures may own this service
 }
 
 template <class ClockT>
 bool BasicTimerService<ClockT>::active(HandlerId id) const noexcept {
-  const Entry* entry = timers_.find(id);
-  return entry != nullptr && (entry->data.due != 0 || queue_.contains(id.slot));
+  return queue_.contains(id.slot) || queue_.popped(id.slot);
 }
 
 template <class ClockT>
 void BasicTimerService<ClockT>::disarm(HandlerId id) {
-  Entry& entry = entry_of(id, "Timer::disarm");
-  entry.data.due = 0;
+  line_.affinity().check("Timer::disarm");
   queue_.remove(id.slot);
 }
 
+// A handle that asks for something is registered: only cancelling ends that, and empties the
+// handle. So nothing has to be looked up in the entry, which would be one more cache line.
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
   line_.affinity().check("Timer::rearm");
-  // One that is in the queue is not due, so nothing is to be looked up in its entry, which would be
-  // one more cache line. It exists: only its handle ends it, and becomes empty then.
-  if (!has_slack_ && queue_.contains(id.slot)) return arm(id.slot, deadline);
-  Entry& entry = entry_of(id, "Timer::rearm");
-  entry.data.due = 0;
-  if (entry.data.period != 0) [[unlikely]]
-    deadline = saturating_add(std::max(deadline, kEpoch<Time>), slack_of(entry));
+  if (has_slack_) [[unlikely]]
+    deadline = saturating_add(std::max(deadline, kEpoch<Time>), slack_of(timers_.at(id.slot)));
   arm(id.slot, deadline);
 }
 
 template <class ClockT>
 void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
-  Entry& entry = entry_of(id, "Timer::set_period");
+  line_.affinity().check("Timer::set_period");
   checked_period(period);
+  Entry& entry = timers_.at(id.slot);
   const bool armed = active(id);
   const Time next = armed ? Time(queue_.deadline(id.slot))
                           : saturating_add(deadline_after(period), slack_of(entry));
@@ -158,26 +141,15 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
     return;
   }
   const Duration old = std::exchange(periods_[entry.data.period - 1].length, period);
-  entry.data.due = 0;
   arm(id.slot, armed ? saturating_add(next, period - old) : next);
 }
 
 template <class ClockT>
-Duration BasicTimerService<ClockT>::remaining(HandlerId id) const noexcept {
+Duration BasicTimerService<ClockT>::remaining(HandlerId id) noexcept {
   line_.affinity().check_or_terminate("Timer::remaining");
-  const Entry* entry = timers_.find(id);
-  if (entry == nullptr || !queue_.contains(id.slot)) return Duration::zero();
-  const Time deadline = Time(queue_.deadline(id.slot)) - slack_of(*entry);
+  if (!queue_.contains(id.slot)) return Duration::zero();
+  const Time deadline = Time(queue_.deadline(id.slot)) - slack_of(timers_.at(id.slot));
   return std::max(deadline - clock_now(), Duration::zero());
-}
-
-template <class ClockT>
-inline auto BasicTimerService<ClockT>::entry_of(HandlerId id, const char* call) -> Entry& {
-  line_.affinity().check(call);
-  Entry* entry = timers_.find(id);
-  if (entry == nullptr) [[unlikely]]
-    fail_cancelled(call);
-  return *entry;
 }
 
 template <class ClockT>
@@ -199,12 +171,9 @@ inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::arm_anywhere(std::uint32_t slot, Time deadline) {
+  if (!queue_.contains(slot)) return start(slot, deadline);
   deadline = std::max(deadline, kEpoch<Time>);
-  if (queue_.contains(slot)) {
-    queue_.set(slot, deadline.time_since_epoch());
-  } else {
-    queue_.add(slot, deadline.time_since_epoch());
-  }
+  queue_.set(slot, deadline.time_since_epoch());
   if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
 }
 
@@ -227,10 +196,10 @@ void BasicTimerService<ClockT>::give_period(Entry& entry, Period period) {
   if (free_periods_.empty()) {
     periods_.push_back(period);
     free_periods_.reserve(periods_.capacity());  // so that take_period() cannot fail
-    entry.data.period = static_cast<std::uint32_t>(periods_.size()) & 0x7fff'ffffU;
+    entry.data.period = static_cast<std::uint32_t>(periods_.size());
   } else {
     periods_[free_periods_.back()] = period;
-    entry.data.period = (free_periods_.back() + 1) & 0x7fff'ffffU;
+    entry.data.period = free_periods_.back() + 1;
     free_periods_.pop_back();
   }
 }
@@ -295,7 +264,7 @@ void BasicTimerService<ClockT>::on_alarm() {
     }
     const Time now = turn_now();
     if (next_in_batch_ == batch_.size()) collect_due(now);
-    run_batch(now, alive);
+    run_batch(now);
   } catch (...) {
     if (alive) arm_for_the_next();
     throw;
@@ -312,17 +281,17 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   next_in_batch_ = 0;
   armed_late_.clear();
   const bool armed_this_turn = marked_turn_ == turns_;
-  const std::size_t most = reactor_.budgets().timers;
-  while (batch_.size() < most) {
+  std::size_t room = reactor_.budgets().timers;
+  while (room > 0) {
     const auto slot = queue_.pop_due(now.time_since_epoch());
     if (!slot) break;
     if (armed_this_turn && queue_.sequence(*slot) >= mark_) {
       armed_late_.push_back(*slot);
       continue;
     }
-    Entry& entry = timers_.at(*slot);
-    entry.data.due = 1;
-    batch_.push_back(entry.id());
+    timers_.prefetch(*slot);
+    batch_.push_back(*slot);
+    --room;
   }
   for (const std::uint32_t slot : armed_late_) queue_.add(slot, queue_.deadline(slot));
   if (has_slack_) collect_within_slack(now);
@@ -336,29 +305,31 @@ void BasicTimerService<ClockT>::collect_within_slack(Time now) {
   while (batch_.size() < reactor_.budgets().timers) {
     const auto slot = queue_.first();
     if (!slot || (armed_this_turn && queue_.sequence(*slot) >= mark_)) return;
-    Entry& entry = timers_.at(*slot);
-    if (Time(queue_.deadline(*slot)) - slack_of(entry) > now) return;
-    queue_.remove(*slot);
-    entry.data.due = 1;
-    batch_.push_back(entry.id());
+    const Duration latest = queue_.deadline(*slot);
+    if (Time(latest) - slack_of(timers_.at(*slot)) > now) return;
+    batch_.push_back(*queue_.pop_due(latest));
   }
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::run_batch(Time now, const Lifespan::Guard& alive) {
+void BasicTimerService<ClockT>::run_batch(Time now) {
+  const Lifespan::Guard alive(lifespan_);
+  struct Count {  // on a throw too
+    Reactor& reactor;
+    std::size_t called = 0;
+    ~Count() { reactor.count_callbacks(called); }
+  } count = {reactor_};
   while (alive && next_in_batch_ < batch_.size()) {
-    const HandlerId id = batch_[next_in_batch_++];
-    Entry* entry = timers_.find(id);
-    if (entry == nullptr || entry->data.due == 0) continue;  // cancelled or re-armed meanwhile
+    const std::uint32_t slot = batch_[next_in_batch_++];
+    if (!queue_.claim(slot)) continue;  // cancelled or armed anew meanwhile
+    Entry& entry = timers_.at(slot);
     if constexpr (kCanBeSet<ClockT>) {
-      if (put_back(*entry, now)) continue;
+      if (put_back(entry, now)) continue;
     }
-    entry->data.due = 0;
-    const TickType tick = entry->data.period == 0
-                              ? TickType{.scheduled = Time(queue_.deadline(id.slot)), .now = now}
-                              : begin_period(*entry, id.slot, now);
-    reactor_.count_callbacks(1);
-    timers_.call(*entry, tick);
+    TickType tick = {.scheduled = Time(queue_.deadline(slot)), .now = now};
+    if (entry.data.period != 0) begin_period(periods_[entry.data.period - 1], slot, tick);
+    ++count.called;
+    timers_.call(entry, tick);
   }
 }
 
@@ -367,7 +338,6 @@ template <class ClockT>
 bool BasicTimerService<ClockT>::put_back(Entry& entry, Time now) {
   const std::uint32_t slot = entry.id().slot;
   if (Time(queue_.deadline(slot)) - slack_of(entry) <= now) return false;
-  entry.data.due = 0;
   queue_.add(slot, queue_.deadline(slot));
   return true;
 }
@@ -375,14 +345,12 @@ bool BasicTimerService<ClockT>::put_back(Entry& entry, Time now) {
 // Arms a periodic timer again before the call, so that the callback finds the next tick in place
 // and may change it.
 template <class ClockT>
-auto BasicTimerService<ClockT>::begin_period(Entry& entry, std::uint32_t slot, Time now)
-    -> TickType {
-  TickType tick = {.scheduled = Time(queue_.deadline(slot)), .now = now};
-  const Period period = periods_[entry.data.period - 1];
+void BasicTimerService<ClockT>::begin_period(const Period& period, std::uint32_t slot,
+                                             TickType& tick) {
   tick.scheduled -= period.slack;
   Duration missed = {};
   if (period.missed == Missed::coalesce) {
-    const auto count = (now - tick.scheduled) / period.length;
+    const auto count = (tick.now - tick.scheduled) / period.length;
     tick.expirations += static_cast<std::uint64_t>(count);
     missed = period.length * count;
   }
@@ -390,7 +358,6 @@ auto BasicTimerService<ClockT>::begin_period(Entry& entry, std::uint32_t slot, T
       saturating_add(saturating_add(tick.scheduled + missed, period.length), period.slack);
   mark_turn();
   queue_.add(slot, next.time_since_epoch());
-  return tick;
 }
 
 template <class ClockT>

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -145,6 +146,25 @@ TEST(TimerQueue, AKeyThatWasPoppedOrRemovedMayBeAddedAgain) {
   EXPECT_EQ((Keys{2, 1}), pop_all(queue));
 }
 
+TEST(TimerQueue, L4_AKeyIsPoppedUntilItIsClaimedAddedOrRemoved) {
+  TimerQueue queue;
+  for (Key key = 0; key < 3; ++key) queue.add(key, 10ms);
+  EXPECT_FALSE(queue.popped(0));
+  EXPECT_EQ((Keys{0, 1, 2}), pop_all(queue));
+  for (Key key = 0; key < 3; ++key) EXPECT_TRUE(queue.popped(key)) << key;
+  EXPECT_FALSE(queue.popped(3)) << "nobody has heard of it";
+
+  EXPECT_TRUE(queue.claim(0));
+  EXPECT_FALSE(queue.claim(0));
+  EXPECT_FALSE(queue.popped(0));
+  queue.add(1, 20ms);
+  EXPECT_FALSE(queue.popped(1));
+  EXPECT_FALSE(queue.claim(1));
+  EXPECT_TRUE(queue.contains(1)) << "claiming takes no key out";
+  queue.remove(2);
+  EXPECT_FALSE(queue.claim(2));
+}
+
 TEST(TimerQueue, MisuseThrowsAndChangesNothing) {
   TimerQueue queue;
   queue.add(1, 10ms);
@@ -195,15 +215,18 @@ class Model {
     places_[key] = place;
   }
   void remove(Key key) {
+    popped_.erase(key);
     const auto found = places_.find(key);
     if (found == places_.end()) return;
     in_order_.erase(found->second);
     places_.erase(found);
   }
+  bool claim(Key key) { return popped_.erase(key) != 0; }
   std::optional<Key> pop_due(Duration now) {
     if (in_order_.empty() || in_order_.begin()->first.first > now) return std::nullopt;
     const Key key = in_order_.begin()->second;
     remove(key);
+    popped_.insert(key);
     return key;
   }
   [[nodiscard]] std::optional<Duration> earliest() const {
@@ -211,6 +234,7 @@ class Model {
     return in_order_.begin()->first.first;
   }
   [[nodiscard]] bool contains(Key key) const { return places_.contains(key); }
+  [[nodiscard]] bool popped(Key key) const { return popped_.contains(key); }
   [[nodiscard]] Duration deadline(Key key) const { return places_.at(key).first; }
   [[nodiscard]] std::size_t size() const { return places_.size(); }
 
@@ -218,6 +242,7 @@ class Model {
   using Place = std::pair<Duration, std::uint64_t>;
   std::multimap<Place, Key> in_order_;
   std::map<Key, Place> places_;
+  std::set<Key> popped_;
   std::uint64_t next_ = 0;
 };
 
@@ -233,7 +258,8 @@ bool operate_alike(TimerQueue& queue, Model& model, std::mt19937_64& random, Key
   const auto deadline = Duration(static_cast<std::int64_t>(random() % 500) - 50 +
                                  (random() % 100 == 0 ? 1'000'000 : 0));
   const auto later = [&] { return model.deadline(key) + Duration(random() % 40); };
-  switch (random() % 8) {
+  if (queue.popped(key) != model.popped(key)) return false;
+  switch (random() % 9) {
     case 0:
     case 1:
       if (model.contains(key)) return queue.contains(key);
@@ -245,7 +271,8 @@ bool operate_alike(TimerQueue& queue, Model& model, std::mt19937_64& random, Key
     case 4:
       if (!model.contains(key)) return !queue.contains(key);
       model.set(key, later());
-      queue.set(key, model.deadline(key));
+      // As services do it; once the sequence numbers have run out, it refuses.
+      if (!queue.postpone(key, model.deadline(key))) queue.set(key, model.deadline(key));
       return queue.deadline(key) == model.deadline(key);
     case 5:
       if (!model.contains(key)) return !queue.contains(key);
@@ -256,6 +283,8 @@ bool operate_alike(TimerQueue& queue, Model& model, std::mt19937_64& random, Key
       queue.remove(key);
       model.remove(key);
       return queue.earliest() == model.earliest();
+    case 7:
+      return !model.popped(key) || queue.claim(key) == model.claim(key);
     default:
       return queue.pop_due(deadline) == model.pop_due(deadline) && queue.size() == model.size();
   }

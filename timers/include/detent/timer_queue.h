@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -35,19 +36,17 @@ class TimerQueue {
   /// Puts a key in; std::logic_error when it is in it. O(log n), O(1) unless among the earliest.
   void add(Key key, Duration deadline);
   /// Moves a key; std::logic_error when it is not in it. Later: O(1); earlier: as `add`.
-  void set(Key key, Duration deadline) {
-    if (!postpone(key, deadline)) set_anywhere(key, deadline);
-  }
+  void set(Key key, Duration deadline);
   /// The part of `set` that costs next to nothing: false, and nothing has happened, when the key is
   /// not in it or would have to move up.
   [[nodiscard]] bool postpone(Key key, Duration deadline) noexcept {
     if (!contains(key) || next_sequence_ == UINT32_MAX) return false;
-    const Node& node = nodes_[key];
+    Node& node = nodes_[key];
     // Its sequence number is the highest of all, so an equal deadline is a later one. The node is
     // at hand; the heap's item, which may have stayed earlier, is one more cache line.
     const bool stays =
         deadline.count() >= node.deadline || deadline.count() >= heap_[node.place].deadline;
-    if (stays) stamp(key, deadline);
+    if (stays) stamp(node, deadline);
     return stays;
   }
   /// Takes a key out; nothing happens when it is not in it.
@@ -60,59 +59,103 @@ class TimerQueue {
   [[nodiscard]] std::optional<Key> pop_due(Duration now) noexcept;
 
   [[nodiscard]] bool contains(Key key) const noexcept {
-    return key < nodes_.size() && nodes_[key].place != kNowhere;
+    return key < nodes_.size() && is_in_heap(nodes_[key]);
+  }
+  /// Whether pop_due() took the key out, and nobody has added, removed or claimed it since.
+  [[nodiscard]] bool popped(Key key) const noexcept {
+    return key < nodes_.size() && nodes_[key].place == kPopped;
+  }
+  /// The same of a key that has been popped at some time, and it is so no more.
+  [[nodiscard]] bool claim(Key key) noexcept {
+    Node& node = nodes_[key];
+    if (node.place != kPopped) return false;
+    node.place = kNowhere;
+    return true;
   }
   /// The deadline last given for a key, which may have been popped since.
   [[nodiscard]] Duration deadline(Key key) const noexcept { return Duration(nodes_[key].deadline); }
   /// Numbers the calls of `add` and `set`: what the key's last one got, and the next one will get.
   [[nodiscard]] std::uint32_t sequence(Key key) const noexcept { return nodes_[key].sequence; }
   [[nodiscard]] std::uint32_t next_sequence() const noexcept { return next_sequence_; }
-  [[nodiscard]] std::size_t size() const noexcept { return heap_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
+  // Places outside of heap_.
   static constexpr std::uint32_t kNowhere = UINT32_MAX;
+  static constexpr std::uint32_t kPopped = UINT32_MAX - 1;
 
   struct Node {  // by key
     std::int64_t deadline = 0;
     std::uint32_t sequence = 0;
     std::uint32_t place = kNowhere;  // in heap_
   };
+  static bool is_in_heap(const Node& node) noexcept { return node.place < kPopped; }
+
   struct Item {  // in heap order; not later than its node's
     std::int64_t deadline;
-    std::uint32_t sequence;
-    Key key;
+    std::uint64_t rank;  // the sequence number, and behind it the key
+    [[nodiscard]] Key key() const noexcept { return static_cast<Key>(rank); }
+    [[nodiscard]] std::uint32_t sequence() const noexcept {
+      return static_cast<std::uint32_t>(rank >> 32);
+    }
   };
 
+  // Puts the root at the end of a cache line, so that each four children share one.
+  template <class T>
+  struct ChildrenOnOneLine {
+    using value_type = T;
+    static constexpr std::align_val_t kLine{64};
+    static constexpr std::size_t kBeforeRoot = static_cast<std::size_t>(kLine) - sizeof(T);
+
+    ChildrenOnOneLine() noexcept = default;
+    T* allocate(std::size_t count) {
+      void* lines = ::operator new(kBeforeRoot + count * sizeof(T), kLine);
+      return reinterpret_cast<T*>(static_cast<std::byte*>(lines) + kBeforeRoot);
+    }
+    void deallocate(T* root, std::size_t) noexcept {
+      ::operator delete(reinterpret_cast<std::byte*>(root) - kBeforeRoot, kLine);
+    }
+    friend bool operator==(ChildrenOnOneLine, ChildrenOnOneLine) noexcept { return true; }
+  };
+
+  // Without a jump where the machine can compare all of it at once: every second one would be
+  // guessed wrong.
   static bool before(const Item& a, const Item& b) noexcept {
-    return a.deadline < b.deadline || (a.deadline == b.deadline && a.sequence < b.sequence);
+#ifdef __SIZEOF_INT128__
+    __extension__ using Order = __int128;
+    const auto order = [](const Item& item) { return Order{item.deadline} << 64 | item.rank; };
+    return order(a) < order(b);
+#else
+    return a.deadline < b.deadline || (a.deadline == b.deadline && a.rank < b.rank);
+#endif
   }
   static const Item* earlier(const Item* a, const Item* b) noexcept {
     return before(*b, *a) ? b : a;
   }
   void place(std::size_t at, const Item& item) noexcept {
     heap_[at] = item;
-    nodes_[item.key].place = static_cast<std::uint32_t>(at);
+    nodes_[item.key()].place = static_cast<std::uint32_t>(at);
   }
   [[nodiscard]] bool is_stale(const Item& item) const noexcept {
-    return nodes_[item.key].sequence != item.sequence;
+    return nodes_[item.key()].sequence != item.sequence();
   }
   [[nodiscard]] Item current(Key key) const noexcept {
-    return {nodes_[key].deadline, nodes_[key].sequence, key};
+    return {nodes_[key].deadline, std::uint64_t{nodes_[key].sequence} << 32 | key};
   }
 
-  void stamp(Key key, Duration deadline) noexcept {
-    nodes_[key].deadline = deadline.count();
-    nodes_[key].sequence = next_sequence_++;
+  void stamp(Node& node, Duration deadline) noexcept {
+    node.deadline = deadline.count();
+    node.sequence = next_sequence_++;
   }
   [[gnu::noinline]] void prepare_to_add(Key key);
-  void set_anywhere(Key key, Duration deadline);
   void renumber();
-  void move_up(std::size_t hole, const Item& item) noexcept;
-  void move_down(std::size_t hole, const Item& item) noexcept;
+  void move_up(std::size_t hole, Item item) noexcept;
+  void move_down(std::size_t hole, Item item) noexcept;
   void take_out(std::size_t place) noexcept;
 
   std::vector<Node> nodes_;
-  std::vector<Item> heap_;
+  std::vector<Item, ChildrenOnOneLine<Item>> heap_;  // has room for all keys
+  std::size_t size_ = 0;                             // how much of it is the heap
   std::uint32_t next_sequence_;
 };
 

@@ -83,27 +83,32 @@ class BasicTimerService final : private HandleOwner {
   /// this call (not from the turn's now()). Zero and less means the next turn, never this one.
   template <class F>
   [[nodiscard]] TimerType after(Duration delay, F&& on_expiry, Name name = {}) {
-    return add(deadline_after(delay), adapt(std::forward<F>(on_expiry)), name);
+    return at(deadline_after(delay), std::forward<F>(on_expiry), name);
   }
   /// The same at an instant; one that has passed means the next turn.
   template <class F>
   [[nodiscard]] TimerType at(Time deadline, F&& on_expiry, Name name = {}) {
-    return add(deadline, adapt(std::forward<F>(on_expiry)), name);
+    TimerType timer = make(std::forward<F>(on_expiry), name);
+    start(timer.id().slot, deadline);
+    return timer;
   }
   /// Calls `on_tick` one period from now and then at each further period. std::invalid_argument
   /// when the period is not positive.
   template <class F>
   [[nodiscard]] TimerType every(Duration period, F&& on_tick, Name name = {}) {
-    return add(Periodic{.period = period}, adapt(std::forward<F>(on_tick)), name);
+    return every(Periodic{.period = period}, std::forward<F>(on_tick), name);
   }
   template <class F>
   [[nodiscard]] TimerType every(Periodic schedule, F&& on_tick, Name name = {}) {
-    return add(schedule, adapt(std::forward<F>(on_tick)), name);
+    TimerType timer = make(std::forward<F>(on_tick), name);
+    start(timer.id().slot, schedule);
+    return timer;
   }
   /// A timer that waits to be armed with TimerType::rearm.
   template <class F>
   [[nodiscard]] TimerType make(F&& on_expiry, Name name = {}) {
-    return add(adapt(std::forward<F>(on_expiry)), name);
+    line_.affinity().check("TimerService");
+    return {line_, timers_.add(adapt(std::forward<F>(on_expiry)), name)};
   }
 
   /// On the wall clock only. Calls `on_change` each time the wall clock was set, whether or not a
@@ -123,7 +128,6 @@ class BasicTimerService final : private HandleOwner {
 
  private:
   friend class BasicTimer<ClockT>;
-  using Function = Callback<void(const TickType&)>;
 
   struct Period {
     Duration length;
@@ -132,35 +136,33 @@ class BasicTimerService final : private HandleOwner {
   };
   // Four bytes beside each callable; what only periodic timers need lies in periods_.
   struct Data {
-    std::uint32_t period : 31 = 0;  // 1 + its index in periods_; 0: none
-    std::uint32_t due : 1 = 0;      // in the batch, and to be called
+    std::uint32_t period = 0;  // 1 + its index in periods_; 0: none
   };
   using Table = HandlerTable<void(const TickType&), Data>;
   using Entry = typename Table::Entry;
 
+  // One that wants no tick gets none.
   template <class F>
-  static Function adapt(F&& function) {
+  static decltype(auto) adapt(F&& function) {
     if constexpr (std::is_invocable_v<std::decay_t<F>&, const TickType&>) {
-      return Function(std::forward<F>(function));
+      return std::forward<F>(function);
     } else {
       static_assert(std::is_invocable_v<std::decay_t<F>&>,
                     "a timer's callback takes a const Tick& or nothing");
-      return Function([f = std::forward<F>(function)](const TickType&) mutable { f(); });
+      return [f = std::forward<F>(function)](const TickType&) mutable { f(); };
     }
   }
 
-  [[nodiscard]] TimerType add(Function&& function, const Name& name);
-  [[nodiscard]] TimerType add(Time deadline, Function&& function, const Name& name);
-  [[nodiscard]] TimerType add(const Periodic& schedule, Function&& function, const Name& name);
+  void start(std::uint32_t slot, Time deadline);
+  void start(std::uint32_t slot, const Periodic& schedule);
 
   void cancel(HandlerId id) noexcept override;
   [[nodiscard]] bool active(HandlerId id) const noexcept override;
   void disarm(HandlerId id);
   void rearm(HandlerId id, Time deadline);
   void set_period(HandlerId id, Duration period);
-  [[nodiscard]] Duration remaining(HandlerId id) const noexcept;
+  [[nodiscard]] Duration remaining(HandlerId id) noexcept;
 
-  Entry& entry_of(HandlerId id, const char* call);
   [[noreturn]] static void fail_cancelled(const char* call);
   [[nodiscard]] Time deadline_after(Duration delay) const noexcept;
   void mark_turn() noexcept {
@@ -178,9 +180,9 @@ class BasicTimerService final : private HandleOwner {
   void on_alarm();
   void collect_due(Time now);
   void collect_within_slack(Time now);
-  void run_batch(Time now, const Lifespan::Guard& alive);
+  void run_batch(Time now);
   bool put_back(Entry& entry, Time now);
-  TickType begin_period(Entry& entry, std::uint32_t slot, Time now);
+  void begin_period(const Period& period, std::uint32_t slot, TickType& tick);
   void arm_for_the_next();
   void follow_wall_clock();
   void give_up_alarm();
@@ -193,7 +195,9 @@ class BasicTimerService final : private HandleOwner {
   std::vector<std::uint32_t> free_periods_;
   bool has_slack_ = false;  // some timer has had it
 
-  std::vector<HandlerId> batch_;  // due, in order; fixed when a run begins
+  // Popped, in order; fixed when a run begins. Whoever is cancelled or armed anew meanwhile is
+  // popped no more, so a slot that another timer has got is told from what it was.
+  std::vector<std::uint32_t> batch_;
   std::size_t next_in_batch_ = 0;
   std::vector<std::uint32_t> armed_late_;  // scratch of collect_due
   bool in_run_ = false;
@@ -242,7 +246,7 @@ class [[nodiscard]] BasicTimer : public Handle {
   }
   /// Time to the deadline; zero when it has passed or the timer is not armed.
   [[nodiscard]] Duration remaining() const noexcept {
-    const auto* s = static_cast<Service*>(owner());
+    auto* s = static_cast<Service*>(owner());
     return s == nullptr ? Duration::zero() : s->remaining(id());
   }
 
