@@ -16,6 +16,9 @@ namespace {
 template <class Time>
 constexpr Time kEpoch = Time(Duration::zero());
 
+// Deadlines this close to the time of the turn may have passed by its end.
+constexpr Duration kNear = std::chrono::milliseconds(1);
+
 Duration checked_period(Duration period) {
   if (period <= Duration::zero()) throw std::invalid_argument("TimerService: period not positive");
   return period;
@@ -251,27 +254,34 @@ void BasicTimerService<ClockT>::give_up_alarm() {
 
 // ---- expiry
 
-// The alarm is never read: armed or disarmed after each wake-up, on a throw too, it goes quiet.
+// The alarm is never read: armed or disarmed after each wake-up, on a throw too, it goes quiet. And
+// left alone it rings on, which calls us in the next turn for what is due by now: to arm it for an
+// instant that has passed would take a call and, in the kernel, an interrupt.
 template <class ClockT>
 void BasicTimerService<ClockT>::on_alarm() {
   reactor_.count_callbacks(0);
   const Lifespan::Guard alive(lifespan_);
   in_run_ = true;
+  rings_on_ = false;
+  Time now = {};
   try {
     if constexpr (kCanBeSet<ClockT>) {
       follow_wall_clock();
       if (!alive) return;
     }
-    const Time now = turn_now();
-    if (next_in_batch_ == batch_.size()) collect_due(now);
+    now = turn_now();
+    if (next_in_batch_ == batch_.size()) {
+      collect_due(now);
+      rings_on_ = !batch_.empty();
+    }
     run_batch(now);
   } catch (...) {
-    if (alive) arm_for_the_next();
+    if (alive) arm_for_the_next(now);
     throw;
   }
   if (!alive) return;
   timers_.recycle();
-  arm_for_the_next();
+  arm_for_the_next(now);
 }
 
 // A wake-up proves nothing, since kernels wake early too: the clock says what is due.
@@ -361,7 +371,7 @@ void BasicTimerService<ClockT>::begin_period(const Period& period, std::uint32_t
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::arm_for_the_next() {
+void BasicTimerService<ClockT>::arm_for_the_next(Time now) {
   in_run_ = false;
   bool work_left = next_in_batch_ < batch_.size();
   bool needed_anyway = false;
@@ -371,11 +381,20 @@ void BasicTimerService<ClockT>::arm_for_the_next() {
   }
   const std::optional<Duration> earliest = work_left ? Duration::zero() : queue_.earliest();
   armed_for_ = earliest ? Time(*earliest) : Time::max();
-  if (armed_for_ == Time::max() && !needed_anyway) {
+  if (!kCanBeSet<ClockT> && rings_on_ && has_passed(armed_for_, now)) {
+    armed_for_ = kEpoch<Time>;
+  } else if (armed_for_ == Time::max() && !needed_anyway) {
     alarm_->disarm();
   } else {
     set_alarm(armed_for_);
   }
+}
+
+// By now, when that was the time of the turn. A look at the clock is cheaper than arming the alarm,
+// but for nothing when the deadline is far.
+template <class ClockT>
+bool BasicTimerService<ClockT>::has_passed(Time deadline, Time turn) const noexcept {
+  return deadline <= saturating_add(turn, kNear) && deadline <= clock_now();
 }
 
 template class BasicTimerService<std::chrono::steady_clock>;

@@ -150,12 +150,44 @@ TEST_F(TimerAlarm, TM9_WithTheBudgetSpentItRingsForTheRest) {
   std::vector<Timer> handles;
   for (int i = 0; i < 5; ++i) handles.push_back(timers_->after(10ms, [] {}));
   clock_.pass(10ms);
+  const int before = alarms_.alarm_calls();
   EXPECT_EQ(2U, turn());
   ASSERT_TRUE(alarms_.deadline);
   EXPECT_LE(*alarms_.deadline, clock_.now().time_since_epoch());
   EXPECT_EQ(2U, turn());
+  EXPECT_EQ(before, alarms_.alarm_calls()) << "it rings anyway";
   EXPECT_EQ(1U, turn());
   EXPECT_EQ(std::nullopt, alarms_.deadline);
+}
+
+TEST_F(TimerAlarm, TM9_ItIsLeftRingingForWhatHasPassedWhileCallbacksRan) {
+  int calls = 0;
+  const Timer slow = timers_->after(10ms, [&] { clock_.pass(5ms); });
+  const Timer passed = timers_->after(10ms + 500us, [&] { ++calls; });
+  const Timer next = timers_->after(30ms, [&] { ++calls; });
+  clock_.pass(10ms);
+  const int before = alarms_.alarm_calls();
+  EXPECT_EQ(1U, turn());
+  EXPECT_EQ(before, alarms_.alarm_calls());
+  EXPECT_EQ(1U, turn());
+  EXPECT_EQ(1, calls);
+  EXPECT_EQ(after_start(30ms), alarms_.deadline) << "and set again for what comes";
+}
+
+TEST_F(TimerAlarm, TM9_WhoArmsATimerWhileItRingsOnIsHeard) {
+  make({.timers = 1});
+  std::vector<Timer> handles;
+  for (int i = 0; i < 2; ++i) handles.push_back(timers_->after(10ms, [] {}));
+  clock_.pass(10ms);
+  EXPECT_EQ(1U, turn());
+  handles.clear();
+  int calls = 0;
+  const Timer soon = timers_->after(1ms, [&] { ++calls; });
+  EXPECT_EQ(0U, turn()) << "rings for one that has gone";
+  EXPECT_EQ(after_start(11ms), alarms_.deadline);
+  clock_.pass(1ms);
+  EXPECT_EQ(1U, turn());
+  EXPECT_EQ(1, calls);
 }
 
 TEST_F(TimerAlarm, TM9_AServiceWhoseTimersAreAllCancelledGoesQuiet) {

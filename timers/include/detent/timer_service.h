@@ -183,7 +183,8 @@ class BasicTimerService final : private HandleOwner {
   void run_batch(Time now);
   bool put_back(Entry& entry, Time now);
   void begin_period(const Period& period, std::uint32_t slot, TickType& tick);
-  void arm_for_the_next();
+  void arm_for_the_next(Time now);
+  [[nodiscard]] bool has_passed(Time deadline, Time turn) const noexcept;
   void follow_wall_clock();
   void give_up_alarm();
   [[nodiscard]] Time turn_now() const;
@@ -201,6 +202,7 @@ class BasicTimerService final : private HandleOwner {
   std::size_t next_in_batch_ = 0;
   std::vector<std::uint32_t> armed_late_;  // scratch of collect_due
   bool in_run_ = false;
+  bool rings_on_ = false;  // the alarm, if it is left alone: somebody was due
 
   // Timers armed in the turn `marked_turn_` have sequence numbers from `mark_` on.
   std::uint64_t marked_turn_ = 0;
