@@ -52,18 +52,18 @@ void TimerQueue::remove(Key key) noexcept {
 
 std::optional<Duration> TimerQueue::earliest() noexcept {
   if (size_ == 0) return std::nullopt;
-  while (is_stale(heap_.front())) move_down(0, current(heap_.front().key()));
+  while (is_stale(heap_.front())) move_down(0, current(heap_.front().key));
   return Duration(heap_.front().deadline);
 }
 
 std::optional<TimerQueue::Key> TimerQueue::first() noexcept {
   if (!earliest()) return std::nullopt;
-  return heap_.front().key();
+  return heap_.front().key;
 }
 
 std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
   while (size_ > 0 && heap_.front().deadline <= now.count()) {
-    const Key key = heap_.front().key();
+    const Key key = heap_.front().key;
     if (!is_stale(heap_.front())) [[likely]] {
       nodes_[key].place = kPopped;
       take_out(0);
@@ -84,9 +84,8 @@ void TimerQueue::renumber() {
   std::sort(sorted.begin(), sorted.end(), before);
   next_sequence_ = 0;
   for (std::size_t i = 0; i < sorted.size(); ++i) {
-    const Key key = sorted[i].key();
-    nodes_[key].sequence = next_sequence_++;
-    place(i, current(key));
+    sorted[i].sequence = nodes_[sorted[i].key].sequence = next_sequence_++;
+    place(i, sorted[i]);
   }
 }
 
@@ -97,11 +96,11 @@ void TimerQueue::move_up(std::size_t hole, Item item) noexcept {
   Node* const nodes = nodes_.data();
   while (hole > 0 && before(item, heap[parent_of(hole)])) {
     const Item& parent = heap[parent_of(hole)];
-    nodes[parent.key()].place = static_cast<std::uint32_t>(hole);
+    nodes[parent.key].place = static_cast<std::uint32_t>(hole);
     heap[hole] = parent;
     hole = parent_of(hole);
   }
-  nodes[item.key()].place = static_cast<std::uint32_t>(hole);
+  nodes[item.key].place = static_cast<std::uint32_t>(hole);
   heap[hole] = item;
 }
 
@@ -112,7 +111,7 @@ void TimerQueue::move_down(std::size_t hole, Item item) noexcept {
   Node* const nodes = nodes_.data();
   const std::size_t size = size_;
   const auto sink_below = [&](const Item* child) {
-    nodes[child->key()].place = static_cast<std::uint32_t>(hole);
+    nodes[child->key].place = static_cast<std::uint32_t>(hole);
     heap[hole] = *child;
     hole = static_cast<std::size_t>(child - heap);
   };

@@ -93,11 +93,8 @@ class TimerQueue {
 
   struct Item {  // in heap order; not later than its node's
     std::int64_t deadline;
-    std::uint64_t rank;  // the sequence number, and behind it the key
-    [[nodiscard]] Key key() const noexcept { return static_cast<Key>(rank); }
-    [[nodiscard]] std::uint32_t sequence() const noexcept {
-      return static_cast<std::uint32_t>(rank >> 32);
-    }
+    std::uint32_t sequence;
+    Key key;
   };
 
   // Puts the root at the end of a cache line, so that each four children share one.
@@ -118,29 +115,24 @@ class TimerQueue {
     friend bool operator==(ChildrenOnOneLine, ChildrenOnOneLine) noexcept { return true; }
   };
 
-  // Without a jump where the machine can compare all of it at once: every second one would be
-  // guessed wrong.
+  // The jump is rarely guessed wrong, other than one for which of two deadlines is the earlier.
   static bool before(const Item& a, const Item& b) noexcept {
-#ifdef __SIZEOF_INT128__
-    __extension__ using Order = __int128;
-    const auto order = [](const Item& item) { return Order{item.deadline} << 64 | item.rank; };
-    return order(a) < order(b);
-#else
-    return a.deadline < b.deadline || (a.deadline == b.deadline && a.rank < b.rank);
-#endif
+    if (a.deadline == b.deadline) [[unlikely]]
+      return a.sequence < b.sequence;
+    return a.deadline < b.deadline;
   }
   static const Item* earlier(const Item* a, const Item* b) noexcept {
     return before(*b, *a) ? b : a;
   }
   void place(std::size_t at, const Item& item) noexcept {
     heap_[at] = item;
-    nodes_[item.key()].place = static_cast<std::uint32_t>(at);
+    nodes_[item.key].place = static_cast<std::uint32_t>(at);
   }
   [[nodiscard]] bool is_stale(const Item& item) const noexcept {
-    return nodes_[item.key()].sequence != item.sequence();
+    return nodes_[item.key].sequence != item.sequence;
   }
   [[nodiscard]] Item current(Key key) const noexcept {
-    return {nodes_[key].deadline, std::uint64_t{nodes_[key].sequence} << 32 | key};
+    return {nodes_[key].deadline, nodes_[key].sequence, key};
   }
 
   void stamp(Node& node, Duration deadline) noexcept {
