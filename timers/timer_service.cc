@@ -270,10 +270,7 @@ void BasicTimerService<ClockT>::on_alarm() {
       if (!alive) return;
     }
     now = turn_now();
-    if (next_in_batch_ == batch_.size()) {
-      collect_due(now);
-      rings_on_ = !batch_.empty();
-    }
+    if (next_in_batch_ == batch_.size()) collect_due(now);
     run_batch(now);
   } catch (...) {
     if (alive) arm_for_the_next(now);
@@ -304,6 +301,7 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
     --room;
   }
   for (const std::uint32_t slot : armed_late_) queue_.add(slot, queue_.deadline(slot));
+  rings_on_ = !batch_.empty();  // those within their slack prove nothing: their alarm is later
   if (has_slack_) collect_within_slack(now);
 }
 

@@ -234,6 +234,18 @@ TEST_F(TimerAlarm, TM1_AnAlarmThatRingsEarlyCallsNobodyAndIsSetAgain) {
   EXPECT_EQ(1, calls);
 }
 
+TEST_F(TimerAlarm, TM1_TM8_AnAlarmThatRingsEarlyForATickWithSlackIsSetForWhatThatTickArms) {
+  int calls = 0;
+  Timer at_once = timers_->make([&] { ++calls; });
+  const Timer tick = timers_->every({.period = 10ms, .slack = 5ms}, [&] { at_once.rearm(0ms); });
+  clock_.pass(10ms);
+  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  EXPECT_EQ(1U, turn()) << "the tick, within its slack";
+  poller_->set_ready(alarms_.last_fd, {});
+  EXPECT_EQ(1U, turn()) << "what it armed, though the alarm had not been due";
+  EXPECT_EQ(1, calls);
+}
+
 TEST_F(TimerAlarm, TM1_AnAlarmThatRingsForNothingStaysDisarmed) {
   const Timer timer = timers_->make([] { FAIL(); });
   poller_->set_ready(alarms_.last_fd, {.readable = true});
