@@ -138,7 +138,30 @@ TEST(HandlerTable, WhatIsAddedTogetherLiesTogetherHoweverThoseBeforeItWent) {
     const std::uint32_t slot = table.add([] {}).slot;
     beside += slot == std::exchange(last, slot) + 1 ? 1 : 0;
   }
-  EXPECT_GE(beside, 900);
+  EXPECT_GE(beside, 990);
+}
+
+TEST(HandlerTable, EachFreeSlotIsUsedBeforeTheTableGrows) {
+  const std::uint32_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  constexpr std::size_t kMost = 512;  // whole chunks
+  Table table;
+  std::vector<HandlerId> ids;
+  for (int round = 0; round < 200; ++round) {
+    std::shuffle(ids.begin(), ids.end(), random);
+    const std::size_t kept = ids.empty() ? 0 : random() % ids.size();
+    for (; ids.size() > kept; ids.pop_back()) {
+      table.remove(ids.back());
+      if (random() % 100 == 0) table.recycle();
+    }
+    table.recycle();
+    while (ids.size() < kMost) ids.push_back(table.add([] {}));
+    std::set<std::uint32_t> slots;
+    for (const HandlerId id : ids) slots.insert(id.slot);
+    ASSERT_EQ(slots.size(), kMost);
+    ASSERT_EQ(*slots.rbegin(), kMost - 1);
+  }
 }
 
 TEST(HandlerTable, EntriesNeverMove) {

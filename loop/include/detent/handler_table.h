@@ -161,8 +161,10 @@ class HandlerTable {
   void recycle() noexcept {
     for (std::uint32_t i = with_retired_; i != kNone; i = chunks_[i].next_with_retired) {
       Chunk& chunk = chunks_[i];
-      if (chunk.free == 0) chunk.next_with_free = std::exchange(with_free_, &chunk);
       chunk.free |= std::exchange(chunk.retired, 0);
+      if (chunk.is_listed || &chunk == current_) continue;
+      chunk.is_listed = true;
+      chunk.next_with_free = std::exchange(with_free_, &chunk);
     }
     with_retired_ = kNone;
   }
@@ -176,13 +178,15 @@ class HandlerTable {
 
   using Entries = std::array<Entry, kChunkSize>;
   // Registrations that are made one after another lie side by side where they can, whatever the
-  // order in which those before them went: a chunk is used up before the next.
+  // order in which those before them went: a chunk is used up before the next, and the next is the
+  // one behind it if that has something free.
   struct Chunk {
     std::unique_ptr<Entries> entries;
     std::uint64_t free = ~std::uint64_t{0};  // a bit for each entry
     std::uint64_t retired = 0;               // no longer registered, and not yet free
     Chunk* next_with_free = nullptr;
     std::uint32_t next_with_retired = kNone;
+    bool is_listed = false;  // in the list of those with something free, or which had it
   };
   using Chunks = std::vector<Chunk>;
 
@@ -228,19 +232,28 @@ class HandlerTable {
   }
 
   Entry& take_free() {
-    if (with_free_ == nullptr) add_chunk();
-    Chunk& chunk = *with_free_;
+    if (current_ == nullptr || current_->free == 0) [[unlikely]]
+      current_ = next_chunk();
+    Chunk& chunk = *current_;
     Entry& entry = (*chunk.entries)[static_cast<std::size_t>(std::countr_zero(chunk.free))];
     chunk.free &= chunk.free - 1;
-    if (chunk.free == 0) with_free_ = chunk.next_with_free;
     return entry;
   }
 
-  [[gnu::noinline]] void add_chunk() {
-    Chunk& chunk =
+  [[gnu::noinline]] Chunk* next_chunk() {
+    if (current_ != nullptr) {
+      Chunk* const behind = current_ + 1;
+      if (behind != chunks_.data() + chunks_.size() && behind->free != 0) return behind;
+    }
+    while (with_free_ != nullptr) {
+      Chunk* const listed = std::exchange(with_free_, with_free_->next_with_free);
+      listed->is_listed = false;
+      if (listed->free != 0) return listed;
+    }
+    Chunk& added =
         chunks_.emplace_back(Chunk{.entries = std::make_unique_for_overwrite<Entries>()});
-    for (Entry& entry : *chunk.entries) entry.slot_ = slots_++;
-    with_free_ = &chunk;
+    for (Entry& entry : *added.entries) entry.slot_ = slots_++;
+    return &added;
   }
 
   void retire(const Entry& entry) noexcept {
@@ -260,8 +273,10 @@ class HandlerTable {
   Chunks chunks_;
   Frame* running_ = nullptr;
   std::size_t size_ = 0;
-  std::uint32_t slots_ = 0;     // in all chunks
-  Chunk* with_free_ = nullptr;  // into chunks_, which grows only when there is none
+  std::uint32_t slots_ = 0;  // in all chunks
+  // Into chunks_, which grows only when none has anything free.
+  Chunk* current_ = nullptr;
+  Chunk* with_free_ = nullptr;
   std::uint32_t with_retired_ = kNone;
 };
 
