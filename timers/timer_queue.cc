@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The invariant: an item in the heap is never later than its node says, in the order of (deadline,
-// sequence). So when the top's item and node agree, nothing is earlier, however stale the rest is.
+// sequence), unless its key is noted. So when these have risen, and the top's item and node agree,
+// nothing is earlier, however stale the rest is.
 #include "detent/timer_queue.h"
 
 #include <algorithm>
@@ -18,39 +19,52 @@ constexpr std::size_t first_child_of(std::size_t place) noexcept { return place 
 }  // namespace
 
 void TimerQueue::add(Key key, Duration deadline) {
-  const bool free = key < nodes_.size() && !is_in_heap(nodes_[key]);
-  if (!free || next_sequence_ == UINT32_MAX) [[unlikely]]
-    prepare_to_add(key);
+  const bool ready = key < room_ && nodes_[key].place >= kPopped && next_sequence_ != UINT32_MAX;
+  if (!ready) [[unlikely]]
+    return prepare_and_add(key, deadline);
   stamp(nodes_[key], deadline);
   move_up(size_++, current(key));
 }
 
 // What is rare, out of the way of what is not.
-void TimerQueue::prepare_to_add(Key key) {
+void TimerQueue::prepare_and_add(Key key, Duration deadline) {
   if (contains(key)) throw std::logic_error("TimerQueue::add: the key is in the queue");
-  if (key >= nodes_.size()) {
-    const auto size = std::max<std::size_t>(key + std::size_t{1}, nodes_.size() * 2);
-    heap_.resize(size);
-    nodes_.resize(size);
+  if (key >= room_) {
+    const std::size_t room = std::max(key + std::size_t{1}, room_ * 2);
+    heap_.resize(room);
+    noted_.resize(room);
+    nodes_.resize(room);
+    room_ = room;
   }
   if (next_sequence_ == UINT32_MAX) renumber();
+  add(key, deadline);
 }
 
 void TimerQueue::set(Key key, Duration deadline) {
   if (!contains(key)) throw std::logic_error("TimerQueue::set: the key is not in the queue");
   if (next_sequence_ == UINT32_MAX) renumber();
-  stamp(nodes_[key], deadline);
-  const std::size_t place = nodes_[key].place;
-  if (before(current(key), heap_[place])) move_up(place, current(key));
+  if (notes_ == room_) bring_up_to_date();
+  static_cast<void>(try_set(key, deadline));
 }
 
 void TimerQueue::remove(Key key) noexcept {
-  if (key >= nodes_.size()) return;
+  if (key >= room_) return;
   const std::uint32_t place = std::exchange(nodes_[key].place, kNowhere);
   if (place < kPopped) take_out(place);
 }
 
+// Who was noted may have gone since, or have been moved once more.
+void TimerQueue::bring_up_to_date() noexcept {
+  const std::size_t notes = std::exchange(notes_, 0);
+  for (std::size_t note = 0; note < notes; ++note) {
+    const Item item = current(noted_[note]);
+    const std::uint32_t place = nodes_[item.key].place;
+    if (place < kPopped && before(item, heap_[place])) move_up(place, item);
+  }
+}
+
 std::optional<Duration> TimerQueue::earliest() noexcept {
+  if (notes_ != 0) bring_up_to_date();
   if (size_ == 0) return std::nullopt;
   while (is_stale(heap_.front())) move_down(0, current(heap_.front().key));
   return Duration(heap_.front().deadline);
@@ -61,7 +75,7 @@ std::optional<TimerQueue::Key> TimerQueue::first() noexcept {
   return heap_.front().key;
 }
 
-std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
+std::optional<TimerQueue::Key> TimerQueue::take_due(Duration now) noexcept {
   while (size_ > 0 && heap_.front().deadline <= now.count()) {
     const Key key = heap_.front().key;
     if (!is_stale(heap_.front())) [[likely]] {
@@ -78,7 +92,7 @@ std::optional<TimerQueue::Key> TimerQueue::pop_due(Duration now) noexcept {
 // order. A sorted array is a heap.
 void TimerQueue::renumber() {
   std::vector<Item> sorted;
-  for (Key key = 0; key < nodes_.size(); ++key) {
+  for (Key key = 0; key < room_; ++key) {
     if (contains(key)) sorted.push_back(current(key));
   }
   std::sort(sorted.begin(), sorted.end(), before);
@@ -87,6 +101,7 @@ void TimerQueue::renumber() {
     sorted[i].sequence = nodes_[sorted[i].key].sequence = next_sequence_++;
     place(i, sorted[i]);
   }
+  notes_ = 0;
 }
 
 void TimerQueue::move_up(std::size_t hole, Item item) noexcept {

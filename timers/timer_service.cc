@@ -86,8 +86,9 @@ template <class ClockT>
 void BasicTimerService<ClockT>::start(std::uint32_t slot, Time deadline) {
   deadline = std::max(deadline, kEpoch<Time>);
   mark_turn();
+  if (!in_run_ && deadline < armed_for_) [[unlikely]]
+    set_alarm(deadline);
   queue_.add(slot, deadline.time_since_epoch());
-  if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
 }
 
 template <class ClockT>
@@ -168,8 +169,8 @@ auto BasicTimerService<ClockT>::deadline_after(Duration delay) const noexcept ->
 template <class ClockT>
 inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
   mark_turn();
-  // The alarm is set for no later than what comes first, so it stays as it is.
-  if (!queue_.postpone(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
+  const bool is_first = deadline < armed_for_;  // also each one before kEpoch
+  if (is_first || !queue_.try_set(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
 }
 
 template <class ClockT>

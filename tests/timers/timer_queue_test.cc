@@ -30,6 +30,11 @@ Keys pop_all(TimerQueue& queue, Duration now = Duration::max()) {
   return keys;
 }
 
+// As services do it.
+void move(TimerQueue& queue, Key key, Duration deadline) {
+  if (!queue.try_set(key, deadline)) queue.set(key, deadline);
+}
+
 TEST(TimerQueue, TM2_PopsInTheOrderOfDeadlines) {
   TimerQueue queue;
   queue.add(1, 30ms);
@@ -70,6 +75,26 @@ TEST(TimerQueue, TM2_SettingTheSameDeadlineAnewGivesUpThePlace) {
   queue.set(2, 10ms);
   queue.set(1, 10ms);
   EXPECT_EQ((Keys{3, 2, 1}), pop_all(queue));
+}
+
+TEST(TimerQueue, TM2_KeysMovedEarlierMoreOftenThanThereAreKeysComeByTheirLastSetting) {
+  TimerQueue queue;
+  for (Key key = 0; key < 4; ++key) queue.add(key, 1s);
+  for (const Duration deadline : {900ms, 800ms, 700ms}) move(queue, 3, deadline);
+  move(queue, 1, 300ms);
+  move(queue, 2, 500ms);
+  EXPECT_EQ((Keys{1, 2, 3, 0}), pop_all(queue));
+}
+
+TEST(TimerQueue, TM2_AKeyMovedEarlierAndRemovedMayBeAddedLater) {
+  TimerQueue queue;
+  queue.add(0, 10ms);
+  queue.add(1, 20ms);
+  queue.set(1, 5ms);
+  queue.remove(1);
+  queue.add(1, 30ms);
+  EXPECT_EQ(10ms, queue.earliest());
+  EXPECT_EQ((Keys{0, 1}), pop_all(queue));
 }
 
 TEST(TimerQueue, TM2_AKeyMovedLaterAndBackComesByItsLastSetting) {
@@ -253,7 +278,7 @@ std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise)
 
 // One random operation on both; false when they differ.
 bool operate_alike(TimerQueue& queue, Model& model, std::mt19937_64& random, Key keys) {
-  const Key key = static_cast<Key>(random() % keys);
+  Key key = static_cast<Key>(random() % keys);
   // Few different deadlines, so that many are equal; now and then one far away.
   const auto deadline = Duration(static_cast<std::int64_t>(random() % 500) - 50 +
                                  (random() % 100 == 0 ? 1'000'000 : 0));
@@ -271,14 +296,17 @@ bool operate_alike(TimerQueue& queue, Model& model, std::mt19937_64& random, Key
     case 4:
       if (!model.contains(key)) return !queue.contains(key);
       model.set(key, later());
-      // As services do it; once the sequence numbers have run out, it refuses.
-      if (!queue.postpone(key, model.deadline(key))) queue.set(key, model.deadline(key));
+      move(queue, key, model.deadline(key));
       return queue.deadline(key) == model.deadline(key);
     case 5:
-      if (!model.contains(key)) return !queue.contains(key);
-      queue.set(key, deadline);
-      model.set(key, deadline);
-      return queue.earliest() == model.earliest();
+      // Several in a row, so that more are moved earlier than the queue can note.
+      for (std::uint64_t times = 1 + random() % 20; times > 0 && model.contains(key); --times) {
+        const Duration earlier = model.deadline(key) - Duration(random() % 40);
+        model.set(key, earlier);
+        move(queue, key, earlier);
+        key = static_cast<Key>(random() % keys);
+      }
+      return random() % 2 == 0 || queue.earliest() == model.earliest();
     case 6:
       queue.remove(key);
       model.remove(key);

@@ -8,9 +8,11 @@
 ///     while (auto key = queue.pop_due(now)) fire(*key);
 ///
 /// How it works: a heap in which each node has four children, so that a comparison reads one cache
-/// line, with the place of each key kept beside its deadline, so that changing and removing need no
-/// search. Moving a deadline later, which servers do for every event of an idle connection, only
-/// stores it: the heap keeps the old, earlier one until that reaches the top, and is mended there.
+/// line, with the place of each key kept beside its deadline, so that removing needs no search.
+/// Where a key that is moved belongs is asked only when somebody asks what is first, since most
+/// timers are moved again or removed long before they come first: one that moves earlier is noted,
+/// and one that moves later, which servers do for every event of an idle connection, is not even
+/// that. It goes down when it comes to the top.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +27,7 @@ namespace detent {
 
 /// Keys are small numbers that its user hands out, such as table slots: memory goes by the largest.
 /// Deadlines are times since an epoch that its user knows. Equal deadlines come in the order in
-/// which they were last set. 32 bytes a key; allocates only to grow. One thread.
+/// which they were last set. 36 bytes a key; allocates only to grow. One thread.
 class TimerQueue {
  public:
   using Key = std::uint32_t;
@@ -35,35 +37,39 @@ class TimerQueue {
 
   /// Puts a key in; std::logic_error when it is in it. O(log n), O(1) unless among the earliest.
   void add(Key key, Duration deadline);
-  /// Moves a key; std::logic_error when it is not in it. Later: O(1); earlier: as `add`.
+  /// Moves a key; std::logic_error when it is not in it. O(1).
   void set(Key key, Duration deadline);
-  /// The part of `set` that costs next to nothing: false, and nothing has happened, when the key is
-  /// not in it or would have to move up.
-  [[nodiscard]] bool postpone(Key key, Duration deadline) noexcept {
+  /// The same as a rule, at next to no cost; false, and nothing has happened, when the key is not
+  /// in it or `set` would have something else to do first.
+  [[nodiscard]] bool try_set(Key key, Duration deadline) noexcept {
     if (!contains(key) || next_sequence_ == UINT32_MAX) return false;
     Node& node = nodes_[key];
-    // Its sequence number is the highest of all, so an equal deadline is a later one. The node is
-    // at hand; the heap's item, which may have stayed earlier, is one more cache line.
-    const bool stays =
-        deadline.count() >= node.deadline || deadline.count() >= heap_[node.place].deadline;
-    if (stays) stamp(node, deadline);
-    return stays;
+    if (deadline.count() < node.deadline) {
+      if (notes_ == room_) return false;
+      noted_[notes_++] = key;
+    }
+    stamp(node, deadline);
+    return true;
   }
-  /// Takes a key out; nothing happens when it is not in it.
+  /// Takes a key out; nothing happens when it is not in it. O(log n).
   void remove(Key key) noexcept;
-  /// The earliest deadline of all. Amortised O(log n) for each `set` to later since, else O(1).
+  /// The earliest deadline of all. O(1), and O(log n) for each `set` since the last time.
   [[nodiscard]] std::optional<Duration> earliest() noexcept;
   /// Its key: the one that pop_due() would take out when it is due.
   [[nodiscard]] std::optional<Key> first() noexcept;
-  /// Takes out the earliest key whose deadline is not after `now`, if there is one. O(log n).
-  [[nodiscard]] std::optional<Key> pop_due(Duration now) noexcept;
+  /// Takes out the earliest key whose deadline is not after `now`, if there is one. O(log n), and
+  /// as earliest().
+  [[nodiscard]] std::optional<Key> pop_due(Duration now) noexcept {
+    if (notes_ != 0) bring_up_to_date();
+    return take_due(now);
+  }
 
   [[nodiscard]] bool contains(Key key) const noexcept {
-    return key < nodes_.size() && is_in_heap(nodes_[key]);
+    return key < room_ && nodes_[key].place < kPopped;
   }
   /// Whether pop_due() took the key out, and nobody has added, removed or claimed it since.
   [[nodiscard]] bool popped(Key key) const noexcept {
-    return key < nodes_.size() && nodes_[key].place == kPopped;
+    return key < room_ && nodes_[key].place == kPopped;
   }
   /// The same of a key that has been popped at some time, and it is so no more.
   [[nodiscard]] bool claim(Key key) noexcept {
@@ -87,11 +93,10 @@ class TimerQueue {
   struct Node {  // by key
     std::int64_t deadline = 0;
     std::uint32_t sequence = 0;
-    std::uint32_t place = kNowhere;  // in heap_
+    std::uint32_t place = kNowhere;
   };
-  static bool is_in_heap(const Node& node) noexcept { return node.place < kPopped; }
 
-  struct Item {  // in heap order; not later than its node's
+  struct Item {
     std::int64_t deadline;
     std::uint32_t sequence;
     Key key;
@@ -139,15 +144,21 @@ class TimerQueue {
     node.deadline = deadline.count();
     node.sequence = next_sequence_++;
   }
-  [[gnu::noinline]] void prepare_to_add(Key key);
+  std::optional<Key> take_due(Duration now) noexcept;
+  [[gnu::noinline]] void prepare_and_add(Key key, Duration deadline);
+  [[gnu::noinline]] void bring_up_to_date() noexcept;
   void renumber();
   void move_up(std::size_t hole, Item item) noexcept;
   void move_down(std::size_t hole, Item item) noexcept;
   void take_out(std::size_t place) noexcept;
 
+  // All have room for as many keys.
   std::vector<Node> nodes_;
-  std::vector<Item, ChildrenOnOneLine<Item>> heap_;  // has room for all keys
-  std::size_t size_ = 0;                             // how much of it is the heap
+  std::vector<Item, ChildrenOnOneLine<Item>> heap_;
+  std::vector<Key> noted_;  // moved earlier, so that their items may have to rise
+  std::size_t room_ = 0;
+  std::size_t size_ = 0;  // how much of heap_ is one
+  std::size_t notes_ = 0;
   std::uint32_t next_sequence_;
 };
 
