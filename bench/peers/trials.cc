@@ -52,6 +52,7 @@ void measure_timers(benchmark::State& state, const Contestant& peer, std::size_t
     state.counters["idle_rearm_ns"] = costs.idle_rearm;
     state.counters["cancel_ns"] = costs.cancel;
     if (costs.fire) state.counters["fire_ns"] = *costs.fire;
+    if (costs.fire_moved) state.counters["fire_moved_ns"] = *costs.fire_moved;
   }
 }
 
