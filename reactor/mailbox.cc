@@ -12,17 +12,14 @@ bool Mailbox::post(Callback<void()>&& function) {
     const std::lock_guard lock(mutex_);
     if (closed_) return false;
     // Said once for all that wait: who takes them takes that back, under the same lock.
-    if (!has_posts()) requests_.fetch_or(kPost);
+    if (!has_posts()) {
+      begun_elsewhere_ = !affinity_.on_own_thread();
+      requests_.fetch_or(kPost);
+    }
     incoming_.push_back(std::move(function));
   }
   interrupt();
   return true;
-}
-
-void Mailbox::collect(FunctionQueue& queue) {
-  const std::lock_guard lock(mutex_);
-  queue.append(incoming_);
-  take_back(kPost);
 }
 
 void Mailbox::close() {

@@ -32,8 +32,13 @@ class Mailbox {
   void request_wake() noexcept { request(kWake); }
 
   // ---- the loop's thread
-  /// Moves what was posted behind what is in `queue`.
-  void collect(FunctionQueue& queue);
+  /// Moves what was posted behind what is in `queue`. True if another thread was first to post.
+  bool collect(FunctionQueue& queue) {
+    const std::lock_guard lock(mutex_);
+    queue.append(incoming_);
+    take_back(kPost);
+    return begun_elsewhere_;
+  }
   [[nodiscard]] bool has_posts() const noexcept { return (requests_.load() & kPost) != 0; }
   [[nodiscard]] bool consume_stop() noexcept { return consume(kStop); }
   [[nodiscard]] bool consume_wake() noexcept { return consume(kWake); }
@@ -80,6 +85,7 @@ class Mailbox {
 
   std::mutex mutex_;  // guards the rest
   std::vector<Callback<void()>> incoming_;
+  bool begun_elsewhere_ = false;  // incoming_, unless it is empty: by another thread
   bool closed_ = false;
 };
 

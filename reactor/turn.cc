@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // One turn of the loop, and who calls for one.
+#include <chrono>
+
 #include "reactor_state.h"
 
 namespace detent {
@@ -10,6 +12,11 @@ namespace {
 // for, it spins.
 constexpr std::uint8_t kLooks = 8;
 constexpr std::uint8_t kProbes = 8;
+
+// To collect takes cache lines from the threads that post meanwhile, and they wait until they have
+// them back. So when one look finds a flood, more may gather before the next.
+constexpr std::size_t kFlood = 32;
+constexpr Duration kGathering = std::chrono::microseconds(4);
 
 }  // namespace
 
@@ -69,7 +76,18 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
 
 // What would go beyond the budget of this turn is left where it is: fewer moves, and fewer locks.
 [[gnu::noinline]] void Reactor::State::collect_posts() {
-  if (posted.size() < budgets.posted) mailbox->collect(posted);
+  if (posted.size() >= budgets.posted) return;
+  if (flooded && !has_events() && !has_functions()) let_posts_gather();
+  const bool by_others = mailbox->collect(posted);
+  flooded = by_others && posted.size() >= kFlood;
+  if (flooded) next_collect = std::chrono::steady_clock::now() + kGathering;
+}
+
+// By the machine's own clock, as other threads do not live by a simulated one; and without a look
+// at anything that they write to.
+void Reactor::State::let_posts_gather() const {
+  while (std::chrono::steady_clock::now() < next_collect) {
+  }
 }
 
 // Goes on from the phase that was reached. A phase counts as reached before anybody is called, so

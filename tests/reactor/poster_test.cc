@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -168,6 +169,47 @@ TEST(MailboxProtocol, W1_TheAnnouncementOfASleepIsTakenBackByTheFirstWhoWrites) 
   }
   mailbox.collect(queue);
   EXPECT_TRUE(mailbox.may_sleep());
+}
+
+TEST(MailboxProtocol, W1_CollectingTellsWhetherAnotherThreadWasFirstToPost) {
+  Mailbox mailbox;
+  FunctionQueue queue;
+  const auto post = [&] { EXPECT_TRUE(mailbox.post([] {})); };
+  for (const bool elsewhere : {false, true, false}) {
+    if (elsewhere) std::thread(post).join();
+    post();
+    std::thread(post).join();
+    EXPECT_EQ(mailbox.collect(queue), elsewhere);
+  }
+  EXPECT_EQ(queue.size(), 7U);
+}
+
+// Many rounds, as any one of them may take that long by chance.
+TEST_P(PosterOnEveryPoller,
+       W1_AfterAFloodFromAnotherThreadALoopWithNothingElseToDoLetsPostsGather) {
+  std::atomic<int> floods_wanted = 0;
+  std::atomic<int> floods = 0;
+  constexpr int kRounds = 200;
+  std::thread flood([&] {
+    for (int i = 1; i <= kRounds; ++i) {
+      while (floods_wanted.load() < i) std::this_thread::yield();
+      for (int j = 0; j < 32; ++j) reactor_.post([] {});
+      floods = i;
+    }
+  });
+  Duration shortest = Duration::max();
+  for (int i = 1; i <= kRounds; ++i) {
+    floods_wanted = i;
+    while (floods.load() < i) std::this_thread::yield();
+    const auto before = std::chrono::steady_clock::now();
+    turn();
+    reactor_.post([&] {
+      shortest = std::min<Duration>(shortest, std::chrono::steady_clock::now() - before);
+    });
+    turn();
+  }
+  flood.join();
+  EXPECT_GE(shortest, 4us);
 }
 
 TEST_P(PosterOnEveryPoller, O2_PostsFromInsidePostedFunctionsRunInLaterTurns) {
