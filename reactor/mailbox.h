@@ -32,7 +32,8 @@ class Mailbox {
   void request_wake() noexcept { request(kWake); }
 
   // ---- the loop's thread
-  /// Moves what was posted behind what is in `queue`. True if another thread was first to post.
+  /// Moves what was posted behind what is in `queue`, if has_posts(). True if the first of it came
+  /// from another thread.
   bool collect(FunctionQueue& queue) {
     const std::lock_guard lock(mutex_);
     queue.append(incoming_);
@@ -85,7 +86,7 @@ class Mailbox {
 
   std::mutex mutex_;  // guards the rest
   std::vector<Callback<void()>> incoming_;
-  bool begun_elsewhere_ = false;  // incoming_, unless it is empty: by another thread
+  bool begun_elsewhere_ = false;  // another thread posted the first of incoming_
   bool closed_ = false;
 };
 

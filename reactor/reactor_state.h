@@ -77,7 +77,7 @@ struct Reactor::State {
   inline void begin_turn();
   inline void complete_turn(std::optional<Duration> max_wait);
   void collect_posts();
-  void let_posts_gather() const;
+  void let_posts_gather(std::optional<Duration> max_wait) const;
   inline void wait(std::optional<Duration> max_wait);
   void mark_ended() noexcept;
   inline void dispatch(const Event& event);
@@ -109,8 +109,9 @@ struct Reactor::State {
   std::vector<Event> events;   // of this turn, or carried over by an exception
   std::size_t next_event = 0;  // before it: done
   FunctionQueue posted;
-  bool flooded = false;         // with posts of other threads
-  TimePoint next_collect = {};  // when flooded: not before that, if there is nothing else to do
+  // Here and not in the mailbox, whose cache lines a loop that waits must leave to those who post.
+  bool flooded = false;         // the last collection, by other threads
+  TimePoint next_collect = {};  // when flooded: what a loop that would sleep waits for
   FunctionQueue deferred;
   HandlerList<void()> before_wait;
   HandlerList<void()> after_wait;

@@ -14,9 +14,10 @@ constexpr std::uint8_t kLooks = 8;
 constexpr std::uint8_t kProbes = 8;
 
 // To collect takes cache lines from the threads that post meanwhile, and they wait until they have
-// them back. So when one look finds a flood, more may gather before the next.
+// them back. So after a collection that found a flood, more may gather before the next.
 constexpr std::size_t kFlood = 32;
 constexpr Duration kGathering = std::chrono::microseconds(4);
+constexpr int kMostReads = 1000;  // of a clock that may stand still, as a virtual one does
 
 }  // namespace
 
@@ -62,6 +63,8 @@ inline void Reactor::State::begin_turn() {
 inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   if (has_events()) return;  // carried over; more would come on top of them
   const bool may_sleep = max_wait != Duration::zero() && !has_functions() && mailbox->may_sleep();
+  if (!may_sleep && flooded) [[unlikely]]
+    let_posts_gather(max_wait);
   next_event = 0;
   events.clear();
   struct MarkEnded {  // on a throw too: what the poller has ended it does not know any more
@@ -76,17 +79,18 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
 
 // What would go beyond the budget of this turn is left where it is: fewer moves, and fewer locks.
 [[gnu::noinline]] void Reactor::State::collect_posts() {
-  if (posted.size() >= budgets.posted) return;
-  if (flooded && !has_events() && !has_functions()) let_posts_gather();
-  const bool by_others = mailbox->collect(posted);
-  flooded = by_others && posted.size() >= kFlood;
-  if (flooded) next_collect = std::chrono::steady_clock::now() + kGathering;
+  const std::size_t before = posted.size();
+  if (before >= budgets.posted) return;
+  const bool begun_elsewhere = mailbox->collect(posted);
+  flooded = begun_elsewhere && posted.size() - before >= kFlood;
+  if (flooded) next_collect = clock.now() + kGathering;
 }
 
-// By the machine's own clock, as other threads do not live by a simulated one; and without a look
-// at anything that they write to.
-void Reactor::State::let_posts_gather() const {
-  while (std::chrono::steady_clock::now() < next_collect) {
+// For a wait that would be a sleep, were it not for more posts. Looks at nothing then that other
+// threads write to: that would take it from them.
+[[gnu::noinline]] void Reactor::State::let_posts_gather(std::optional<Duration> max_wait) const {
+  if (max_wait == Duration::zero() || has_functions() || !mailbox->has_posts()) return;
+  for (int reads = 0; reads < kMostReads && clock.now() < next_collect; ++reads) {
   }
 }
 

@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -14,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -184,33 +184,119 @@ TEST(MailboxProtocol, W1_CollectingTellsWhetherAnotherThreadWasFirstToPost) {
   EXPECT_EQ(queue.size(), 7U);
 }
 
-// Many rounds, as any one of them may take that long by chance.
-TEST_P(PosterOnEveryPoller,
-       W1_AfterAFloodFromAnotherThreadALoopWithNothingElseToDoLetsPostsGather) {
-  std::atomic<int> floods_wanted = 0;
-  std::atomic<int> floods = 0;
-  constexpr int kRounds = 200;
-  std::thread flood([&] {
-    for (int i = 1; i <= kRounds; ++i) {
-      while (floods_wanted.load() < i) std::this_thread::yield();
-      for (int j = 0; j < 32; ++j) reactor_.post([] {});
-      floods = i;
-    }
-  });
-  Duration shortest = Duration::max();
-  for (int i = 1; i <= kRounds; ++i) {
-    floods_wanted = i;
-    while (floods.load() < i) std::this_thread::yield();
-    const auto before = std::chrono::steady_clock::now();
-    turn();
-    reactor_.post([&] {
-      shortest = std::min<Duration>(shortest, std::chrono::steady_clock::now() - before);
-    });
-    turn();
+// ---- a flood
+
+// Goes on by a step whenever it is read.
+class SteppingClock final : public Clock {
+ public:
+  [[nodiscard]] TimePoint now() const noexcept override { return TimePoint(++reads * step); }
+  [[nodiscard]] BootTime boot_now() const noexcept override { return kernel_clock().boot_now(); }
+  [[nodiscard]] WallTime wall_now() const noexcept override { return kernel_clock().wall_now(); }
+  [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override {
+    return kernel_clock().make_alarm(id);
   }
-  flood.join();
-  EXPECT_GE(shortest, 4us);
+  Duration step = 1us;
+  mutable int reads = 0;
+};
+
+class FloodOnEveryPoller : public testing::TestWithParam<std::string_view> {
+ protected:
+  void make(Budgets budgets = {}) {
+    ReactorOptions options = on_poller(GetParam(), budgets);
+    options.clock = &clock_;
+    reactor_.emplace(std::move(options));
+    clock_.reads = 0;
+  }
+  void post(int functions) {
+    for (int i = 0; i < functions; ++i) reactor_->post([] {});
+  }
+  void post_elsewhere(int functions) {
+    std::thread([&] { post(functions); }).join();
+  }
+  // Returns how often the turn looked at the clock, in which so many functions were to run.
+  int reads_in_turn(std::size_t functions) {
+    const int before = clock_.reads;
+    EXPECT_EQ(reactor_->run_once(), functions);
+    return clock_.reads - before;
+  }
+
+  SteppingClock clock_;
+  std::optional<Reactor> reactor_;
+};
+
+TEST_P(FloodOnEveryPoller,
+       W1_AfterAFloodFromAnotherThreadALoopThatWouldSleepLetsPostsGatherFor4us) {
+  make();
+  post_elsewhere(32);
+  EXPECT_EQ(reads_in_turn(32), 1) << "when did it look?";
+  post_elsewhere(1);
+  EXPECT_EQ(reads_in_turn(1), 4);
+  post_elsewhere(1);
+  EXPECT_EQ(reads_in_turn(1), 0) << "that was no flood";
 }
+
+TEST_P(FloodOnEveryPoller, W1_FewerPostsAndALoopsOwnAreNoFlood) {
+  make();
+  post_elsewhere(31);
+  EXPECT_EQ(reads_in_turn(31), 0);
+  post(100);
+  EXPECT_EQ(reads_in_turn(100), 0);
+}
+
+TEST_P(FloodOnEveryPoller, W1_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
+  make({.posted = 64});
+  post(100);
+  EXPECT_EQ(reads_in_turn(64), 0);
+  post_elsewhere(1);
+  EXPECT_EQ(reads_in_turn(37), 0);
+}
+
+TEST_P(FloodOnEveryPoller, W1_ALoopThatWouldNotSleepLetsNothingGather) {
+  make({.posted = 40});
+  const auto flood = [&] {
+    post_elsewhere(32);
+    EXPECT_EQ(reads_in_turn(32), 1);
+  };
+  flood();
+  post(1);
+  reactor_->dispatch();
+  EXPECT_EQ(clock_.reads, 1) << "the caller of dispatch() does not wait";
+
+  flood();
+  post(1);
+  EXPECT_EQ(reactor_->run_once(Duration::zero()), 1U);
+  EXPECT_EQ(clock_.reads, 2);
+
+  flood();
+  reactor_->defer([&] { reactor_->defer([] {}); });
+  reactor_->dispatch();
+  post(1);
+  EXPECT_EQ(reads_in_turn(2), 0) << "something is deferred";
+
+  flood();
+  reactor_->wake();
+  EXPECT_EQ(reads_in_turn(0), 0) << "nothing is posted";
+  post(1);
+  reactor_->dispatch();
+
+  post_elsewhere(60);
+  EXPECT_EQ(reads_in_turn(40), 1);
+  post(1);
+  EXPECT_EQ(reads_in_turn(21), 0) << "some are left over";
+}
+
+TEST_P(FloodOnEveryPoller, W1_AClockThatStandsStillHoldsNothingUpForEver) {
+  clock_.step = 0us;
+  make();
+  post_elsewhere(32);
+  EXPECT_EQ(reads_in_turn(32), 1);
+  post(1);
+  EXPECT_EQ(reads_in_turn(1), 1000);
+}
+
+DETENT_ON_EVERY_POLLER(FloodOnEveryPoller);
+
+// ---- more functions
 
 TEST_P(PosterOnEveryPoller, O2_PostsFromInsidePostedFunctionsRunInLaterTurns) {
   std::vector<int> ran;

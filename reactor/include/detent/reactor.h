@@ -98,7 +98,9 @@ class Reactor final : private HandleOwner {
   }
 
   /// Runs `function` in a later phase 4, in the order of posting. From any thread. Allocates
-  /// nothing in steady state when the callable is stored inline.
+  /// nothing in steady state when the callable is stored inline. After 32 or more at once from
+  /// other threads, a loop that would sleep if there were no more takes the next ones 4 µs later,
+  /// together.
   void post(Callback<void()> function);
   /// For threads that may outlive the loop.
   [[nodiscard]] Poster poster() const noexcept;
