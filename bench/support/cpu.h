@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 
 namespace bench {
 
@@ -25,5 +26,9 @@ void pin_to_core(unsigned which);
 
 /// How many cores the program was given.
 unsigned cores();
+
+/// Bytes. What threads on different cores write to lies in blocks of two cache lines of its own, or
+/// a figure depends on where the stack or the heap happened to begin.
+constexpr std::size_t kApart = 128;
 
 }  // namespace bench

@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "support/check.h"
+#include "support/cpu.h"
 #include <detent/unique_fd.h>
 
 namespace bench {
 
-class LockedList {
+class alignas(kApart) LockedList {
  public:
   /// True when it was empty. Any thread.
   bool put(std::function<void()> function) {

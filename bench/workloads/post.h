@@ -23,7 +23,7 @@ struct PostCosts {
 
 /// A loop whose functions come from elsewhere.
 template <class Peer>
-struct Posted {
+struct alignas(kApart) Posted {
   explicit Posted(const std::string& name) : peer(name), inbox(peer) {}
   Peer peer;
   typename Peer::Inbox inbox;
@@ -32,14 +32,16 @@ struct Posted {
 template <class Peer>
 PostCosts measure_posts(const std::string& name, std::size_t count) {
   Posted<Peer> consumer(name);
-  std::size_t next = 0;
+  struct alignas(kApart) Expected {
+    std::size_t number = 0;
+  } expected;
   Nanoseconds ended{};
   struct Function {
-    std::size_t* next;
+    Expected* expected;
     std::size_t number;
     void operator()() const {
-      require(*next == number, "posted functions ran out of order");
-      ++*next;
+      require(expected->number == number, "posted functions ran out of order");
+      ++expected->number;
     }
   };
   const auto last = [&] {
@@ -49,15 +51,15 @@ PostCosts measure_posts(const std::string& name, std::size_t count) {
 
   const Nanoseconds cpu_before = process_cpu(::getpid());
   Nanoseconds began{};
-  std::thread producer([&] {
+  std::thread producer([&, count] {
     pin_to_core(1);
     began = elapsed();
-    for (std::size_t i = 0; i < count; ++i) consumer.inbox.post(Function{&next, i});
+    for (std::size_t i = 0; i < count; ++i) consumer.inbox.post(Function{&expected, i});
     consumer.inbox.post(last);
   });
   consumer.peer.run();
   producer.join();
-  require(next == count, "not every posted function ran");
+  require(expected.number == count, "not every posted function ran");
   const auto each = [&](Nanoseconds all) { return all.count() / static_cast<double>(count); };
   return {each(ended - began), each(process_cpu(::getpid()) - cpu_before)};
 }
