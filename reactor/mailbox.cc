@@ -4,6 +4,19 @@
 #include "detent/poster.h"
 
 namespace detent {
+namespace {
+
+// The loop's core had that memory last, and it takes long to come from there: what a function will
+// lie in is sent for some functions before. By its address, since the list may end before that; to
+// send for what is no memory does no harm.
+void prefetch_behind(const Callback<void()>& last) noexcept {
+  constexpr std::size_t kAhead = 5;
+  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(&last) + kAhead * sizeof last;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 1);
+}
+
+}  // namespace
 
 bool Mailbox::post(Callback<void()>&& function) {
   // In a forked child the mutex may be locked for ever, by a thread that was not copied.
@@ -16,7 +29,7 @@ bool Mailbox::post(Callback<void()>&& function) {
       begun_elsewhere_ = !affinity_.on_own_thread();
       requests_.fetch_or(kPost);
     }
-    incoming_.push_back(std::move(function));
+    prefetch_behind(incoming_.emplace_back(std::move(function)));
   }
   interrupt();
   return true;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <vector>
@@ -16,13 +17,18 @@
 
 namespace detent {
 
+/// What one thread writes to lies in other blocks of so many bytes than what another looks at, or
+/// each write takes from the other what it did not want. Two cache lines, since processors fetch
+/// them in pairs. The standard library's constant of this name changes with compiler options.
+constexpr std::size_t kDestructiveInterferenceSize = 128;
+
 /// Shared by a Reactor and its Posters; closed when the Reactor goes.
 ///
 /// The wake-up protocol: whoever wants the loop's attention first says so in `requests_` and then
 /// writes to the wake-up only if the loop had announced its sleep; the loop first announces and
 /// then looks at the requests. As all of it is sequentially consistent, one of the two sees the
 /// other. The announcement is taken back by the first writer, so a sleep costs at most one write.
-class Mailbox {
+class alignas(kDestructiveInterferenceSize) Mailbox {
  public:
   // ---- any thread; the second group is async-signal-safe too
   /// False when closed.

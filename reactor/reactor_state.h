@@ -91,6 +91,7 @@ struct Reactor::State {
   [[nodiscard]] bool has_events() const noexcept { return next_event < events.size(); }
   [[nodiscard]] bool has_functions() const noexcept { return !posted.empty() || !deferred.empty(); }
 
+  // Stays as it is made. post() looks at it from other threads.
   const Affinity affinity;
   Clock& clock;
   const Budgets budgets;
@@ -98,7 +99,8 @@ struct Reactor::State {
   std::unique_ptr<Poller> poller;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
 
-  Counters counters;
+  // The loop's own.
+  alignas(kDestructiveInterferenceSize) Counters counters;
   std::optional<TimePoint> now;
   bool in_turn = false;
   Phase phase = Phase::idle;    // what the turn has reached
