@@ -6,9 +6,9 @@
 namespace detent {
 namespace {
 
-// The loop's core had that memory last, and it takes long to come from there: what a function will
-// lie in is sent for some functions before. By its address, since the list may end before that; to
-// send for what is no memory does no harm.
+// The loop's core had that memory last, and fetching it takes long: so it is asked for some
+// functions ahead. By a number, since a pointer behind the list's end would be undefined; to ask
+// for what is not the list's costs little, and never faults.
 void prefetch_behind(const Callback<void()>& last) noexcept {
   constexpr std::size_t kAhead = 5;
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(&last) + kAhead * sizeof last;

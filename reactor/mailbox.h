@@ -17,9 +17,10 @@
 
 namespace detent {
 
-/// What one thread writes to lies in other blocks of so many bytes than what another looks at, or
-/// each write takes from the other what it did not want. Two cache lines, since processors fetch
-/// them in pairs. The standard library's constant of this name changes with compiler options.
+/// What one thread writes to and what another looks at for other reasons lie in different blocks of
+/// so many bytes; else each write takes away a cache line that the other needs. Two lines, since
+/// some processors fetch pairs; one on Apple's. std::hardware_destructive_interference_size is not
+/// everywhere, and changes with compiler options.
 constexpr std::size_t kDestructiveInterferenceSize = 128;
 
 /// Shared by a Reactor and its Posters; closed when the Reactor goes.

@@ -91,16 +91,17 @@ struct Reactor::State {
   [[nodiscard]] bool has_events() const noexcept { return next_event < events.size(); }
   [[nodiscard]] bool has_functions() const noexcept { return !posted.empty() || !deferred.empty(); }
 
-  // Stays as it is made. post() looks at it from other threads.
+  // Stays as it is made: from other threads, post() looks at `mailbox`, and at `affinity` when it
+  // is refused.
   const Affinity affinity;
   Clock& clock;
   const Budgets budgets;
   Callback<void(std::exception_ptr)> on_exception;
-  std::unique_ptr<Poller> poller;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
 
   // The loop's own.
-  alignas(kDestructiveInterferenceSize) Counters counters;
+  alignas(kDestructiveInterferenceSize) std::unique_ptr<Poller> poller;
+  Counters counters;
   std::optional<TimePoint> now;
   bool in_turn = false;
   Phase phase = Phase::idle;    // what the turn has reached

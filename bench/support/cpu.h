@@ -27,8 +27,8 @@ void pin_to_core(unsigned which);
 /// How many cores the program was given.
 unsigned cores();
 
-/// Bytes. What threads on different cores write to lies in blocks of two cache lines of its own, or
-/// a figure depends on where the stack or the heap happened to begin.
+/// Bytes. What a thread writes to and what one on another core uses lie in different blocks of so
+/// many, two cache lines, or a figure depends on where the stack or the heap happened to begin.
 constexpr std::size_t kApart = 128;
 
 }  // namespace bench
