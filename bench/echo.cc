@@ -52,7 +52,7 @@ std::string name_of(const EchoCase& test_case) {
 int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   Results results(options, "W4");
-  const Nanoseconds time = std::chrono::milliseconds(options.pick(10, 150, 1000));
+  const Nanoseconds time = std::chrono::milliseconds(options.pick(10, 100, 1000));
   pin_to_core(0);
   for (const EchoCase& test_case :
        {EchoCase{.connections = 1}, EchoCase{.connections = 100}, EchoCase{.connections = 1000},

@@ -44,7 +44,7 @@ void measure(Results& results, const Sample& sample, const Contestant& peer, std
 int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   Results results(options, "W3");
-  const Nanoseconds time = std::chrono::milliseconds(options.pick(20, 500, 5000));
+  const Nanoseconds time = std::chrono::milliseconds(options.pick(20, 300, 5000));
   const auto timers = options.pick<std::size_t>(10, 100, 100);
   pin_to_core(0);
   for (int round = 0; round < options.rounds; ++round) {
