@@ -91,8 +91,8 @@ struct Reactor::State {
   [[nodiscard]] bool has_events() const noexcept { return next_event < events.size(); }
   [[nodiscard]] bool has_functions() const noexcept { return !posted.empty() || !deferred.empty(); }
 
-  // Stays as it is made: from other threads, post() looks at `mailbox`, and at `affinity` when it
-  // is refused.
+  // Stays as it is made: from other threads, post(), wake() and stop() look at `mailbox`, and a
+  // refused post() at `affinity`.
   const Affinity affinity;
   Clock& clock;
   const Budgets budgets;

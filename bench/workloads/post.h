@@ -53,12 +53,12 @@ PostCosts measure_posts(const std::string& name, std::size_t count) {
   Nanoseconds began{};
   std::thread producer([&] {
     pin_to_core(1);
-    // Its own, on its own stack: the closure lies among what the consumer has on the heap.
+    // Copies on its own stack: the closure lies among what the consumer has on the heap.
     auto& inbox = consumer.inbox;
-    Expected* const first = &expected;
+    Expected* const checked = &expected;
     const std::size_t end = count;
     began = elapsed();
-    for (std::size_t i = 0; i < end; ++i) inbox.post(Function{first, i});
+    for (std::size_t i = 0; i < end; ++i) inbox.post(Function{checked, i});
     inbox.post(last);
   });
   consumer.peer.run();
