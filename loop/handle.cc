@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/handle.h"
 
+#include <stdexcept>
+#include <string>
+
 namespace detent {
 
 void Handle::cancel() noexcept {
@@ -11,6 +14,10 @@ void Handle::cancel() noexcept {
     line.affinity().check_or_terminate("Handle::cancel");
     owner->cancel(id);
   }
+}
+
+void Handle::fail_empty(const char* call) {
+  throw std::logic_error(std::string(call) + ": the handle is empty, moved from or cancelled");
 }
 
 }  // namespace detent

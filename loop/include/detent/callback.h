@@ -18,6 +18,20 @@
 
 namespace detent {
 
+/// Whether `f` is a pointer, a std::function or the like, and holds nothing to call.
+template <class F>
+[[nodiscard]] constexpr bool is_empty_function(const F& f) noexcept {
+  if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>) {
+    return f == nullptr;
+  } else if constexpr (
+      std::is_class_v<F> && requires { static_cast<bool>(f); } &&
+      !requires { +f; }) {  // a lambda without captures is a pointer when asked
+    return !static_cast<bool>(f);
+  } else {
+    return false;
+  }
+}
+
 template <class Signature>
 class Callback;
 
@@ -40,7 +54,8 @@ class Callback<R(Args...)> {
   // NOLINTNEXTLINE(google-explicit-constructor): `nullptr` reads as "no callback".
   Callback(std::nullptr_t) noexcept {}
 
-  /// Stores `f`, moved or copied. Throws what that copy or the allocation throws.
+  /// Stores `f`, moved or copied; of a null pointer or an empty std::function or Callback, nothing.
+  /// Throws what that copy or the allocation throws.
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callback> &&
            std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
@@ -48,6 +63,7 @@ class Callback<R(Args...)> {
       Callback(F&& f)
   noexcept(kStoredInline<std::decay_t<F>>&& std::is_nothrow_constructible_v<std::decay_t<F>, F>) {
     using Stored = std::decay_t<F>;
+    if (is_empty_function(f)) return;
     if constexpr (kStoredInline<Stored>) {
       ::new (static_cast<void*>(storage_)) Stored(std::forward<F>(f));
     } else {
@@ -63,6 +79,10 @@ class Callback<R(Args...)> {
       reset();
       take(other);
     }
+    return *this;
+  }
+  Callback& operator=(std::nullptr_t) noexcept {
+    reset();
     return *this;
   }
   Callback(const Callback&) = delete;

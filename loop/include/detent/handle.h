@@ -6,7 +6,7 @@
 ///     detent::Handle hook = reactor.before_wait([&] { flush_statistics(); });
 ///     hook.cancel();                        // or let it go out of scope
 ///
-/// The seven rules of lifetimes, which Watch and Timer follow too:
+/// The eight rules of lifetimes, which Watch and Timer follow too:
 ///  1. A handle *is* the registration: move-only, and it cancels when destroyed.
 ///  2. It may be destroyed, moved or cancelled anywhere, inside its own callback too.
 ///  3. Registrations are named by number (HandlerId), so a stale number finds nothing.
@@ -15,6 +15,10 @@
 ///  6. A callback runs in place; if it is cancelled meanwhile, its captures are destroyed just
 ///     after it returned or threw.
 ///  7. Loops do not nest: running a loop inside one of its callbacks throws.
+///  8. Going away is a phase. A service first makes its handles inert, then destroys the callbacks
+///     while it is otherwise whole. What their captures ask of it then does nothing: registering
+///     returns an inert handle and drops the callback. Only running the loop and making another
+///     service throw std::logic_error.
 #pragma once
 
 #include <atomic>
@@ -60,6 +64,12 @@ class Lifeline {
     return shared_ == nullptr ? nullptr : shared_->owner;
   }
   [[nodiscard]] const Affinity& affinity() const noexcept { return shared_->affinity; }
+  /// For a service: throws std::logic_error that names `call` on another thread or in a forked
+  /// child; false when the service is going.
+  [[nodiscard]] bool check(const char* call) const {
+    shared_->affinity.check(call);
+    return shared_->owner != nullptr;
+  }
 
  private:
   friend class Handle;
@@ -96,8 +106,9 @@ class Lifeline {
 };
 
 /// Move-only; cancels when destroyed. An empty one (default-made, moved from, cancelled) does
-/// nothing. Belongs to the thread of its service: destroying or cancelling it elsewhere while the
-/// service lives ends the program with a message.
+/// nothing here; asking more of it than that, where a kind of handle has more, is std::logic_error.
+/// Belongs to the thread of its service: destroying or cancelling it elsewhere while the service
+/// lives ends the program with a message.
 class [[nodiscard]] Handle {
  public:
   Handle() noexcept = default;
@@ -135,10 +146,19 @@ class [[nodiscard]] Handle {
 
  protected:
   [[nodiscard]] HandleOwner* owner() const noexcept { return line_.owner(); }
+  /// The same for a function that asks something of it: std::logic_error that names `call` when the
+  /// handle is empty.
+  [[nodiscard]] HandleOwner* owner(const char* call) const {
+    if (is_empty()) [[unlikely]]
+      fail_empty(call);
+    return line_.owner();
+  }
   [[nodiscard]] HandlerId id() const noexcept { return id_; }
   [[nodiscard]] bool is_empty() const noexcept { return id_ == HandlerId{}; }
 
  private:
+  [[noreturn]] static void fail_empty(const char* call);
+
   Lifeline line_;
   HandlerId id_;
 };

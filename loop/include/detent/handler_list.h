@@ -25,7 +25,13 @@ class HandlerList final : private HandleOwner {
   HandlerList() : line_(*this) {}
   HandlerList(const HandlerList&) = delete;
   HandlerList& operator=(const HandlerList&) = delete;
-  ~HandlerList() { line_.cut(); }
+  ~HandlerList() { clear(); }
+
+  /// For an owner that is going: the handles become inert, then the callbacks go.
+  void clear() noexcept {
+    line_.cut();
+    table_.clear();
+  }
 
   [[nodiscard]] Handle add(Callback<Signature> callback, Name name = {}) {
     order_.push_back(table_.add(std::move(callback), name));

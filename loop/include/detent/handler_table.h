@@ -59,9 +59,7 @@ class HandlerTable {
   /// Destroys all callables. One that is running is destroyed when it returns or throws: its call
   /// inherits the memory.
   ~HandlerTable() {
-    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
-      if (frame_of(at(slot)) == nullptr) at(slot).callback_ = nullptr;
-    }
+    clear();
     for (Frame* frame = running_; frame != nullptr; frame = frame->outer) {
       frame->table = nullptr;
       frame->ended = true;
@@ -89,6 +87,15 @@ class HandlerTable {
     entry.generation_ = id.generation;
     ++size_;
     return id;
+  }
+
+  /// Ends all registrations, and destroys the callables one after another, or those that run when
+  /// they return or throw. For a service that is going: their captures find it whole, and none of
+  /// them may add to it any more.
+  void clear() noexcept {
+    for (std::uint32_t slot = 0; slot < slots_; ++slot) {
+      if (at(slot).generation_ % 2 != 0) remove(at(slot));
+    }
   }
 
   /// The entry of `id`, or null when its registration has ended.
@@ -144,9 +151,26 @@ class HandlerTable {
 
   /// Calls the entry's callback in place; what it returns or throws passes through.
   template <class... Args>
-  decltype(auto) call(Entry& entry, Args&&... args) {
+  [[gnu::always_inline]] decltype(auto) call(Entry& entry, Args&&... args) {
     const Frame frame(*this, entry);
-    return entry.callback_(std::forward<Args>(args)...);
+    return invoke(entry, std::forward<Args>(args)...);
+  }
+  /// The same for who goes on afterwards: false when the callback destroyed the table.
+  template <class... Args>
+  [[nodiscard, gnu::always_inline]] bool call_and_survive(Entry& entry, Args&&... args) {
+    const Frame frame(*this, entry);
+    invoke(entry, std::forward<Args>(args)...);
+    return frame.table != nullptr;
+  }
+  /// Calls it for the last time: its registration has ended when it returns or throws.
+  template <class... Args>
+  void call_last(Entry& entry, Args&&... args) {
+    struct Remove {
+      HandlerTable& table;
+      HandlerId id;
+      ~Remove() { table.remove(id); }
+    } const afterwards = {*this, entry.id()};
+    call(entry, std::forward<Args>(args)...);
   }
   /// The same by number. False when `id` is stale.
   template <class... Args>
@@ -220,6 +244,17 @@ class HandlerTable {
       Chunks chunks;  // exists only when the table is gone, and in the outermost call
     };
   };
+
+  // In a frame, which keeps the entry's memory.
+  template <class... Args>
+  [[gnu::always_inline]] static decltype(auto) invoke(Entry& entry, Args&&... args) {
+    try {
+      return entry.callback_(std::forward<Args>(args)...);
+    } catch (...) {
+      last_thrower = entry.name();
+      throw;
+    }
+  }
 
   // The outermost call of the entry, or null. Calls rarely nest: the list is rarely longer than
   // one.

@@ -25,4 +25,8 @@ struct Name {
       : text(name_text), file(caller_file), line(caller_line) {}
 };
 
+/// The callback that threw last on this thread, of those that a HandlerTable called; where one
+/// called another, the outer. Tells Reactor the origin of an exception.
+inline thread_local constinit Name last_thrower = {"", "", 0};
+
 }  // namespace detent
