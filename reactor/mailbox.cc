@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "mailbox.h"
 
+#include <stdexcept>
+
+#include "detent/drop.h"
 #include "detent/poster.h"
 
 namespace detent {
@@ -22,8 +25,8 @@ bool Mailbox::post(Callback<void()>&& function) {
   // In a forked child the mutex may be locked for ever, by a thread that was not copied.
   if (affinity_.in_forked_child()) return false;
   {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return false;
+    std::unique_lock lock(mutex_);
+    if (closed_) return refuse(lock, function);
     // Said once for all that wait: who takes them takes that back, under the same lock.
     if (!has_posts()) {
       begun_elsewhere_ = !affinity_.on_own_thread();
@@ -33,6 +36,13 @@ bool Mailbox::post(Callback<void()>&& function) {
   }
   interrupt();
   return true;
+}
+
+// Outside of the lock: what the function captured may post in its turn.
+bool Mailbox::refuse(std::unique_lock<std::mutex>& lock, Callback<void()>& function) noexcept {
+  lock.unlock();
+  drop(std::move(function));
+  return false;
 }
 
 void Mailbox::close() {
@@ -54,6 +64,9 @@ void Mailbox::interrupt() noexcept {
   if (sleeping_.load() && sleeping_.exchange(false)) wakeup_.signal();
 }
 
-bool Poster::post(Callback<void()> function) const { return mailbox_->post(std::move(function)); }
+bool Poster::post(Callback<void()> function) const {
+  if (!function) throw std::invalid_argument("Poster::post: the function is empty");
+  return mailbox_->post(std::move(function));
+}
 
 }  // namespace detent

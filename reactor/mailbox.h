@@ -12,7 +12,7 @@
 
 #include "detent/affinity.h"
 #include "detent/callback.h"
-#include "function_queue.h"
+#include "turn_queue.h"
 #include "wakeup.h"
 
 namespace detent {
@@ -32,7 +32,8 @@ constexpr std::size_t kDestructiveInterferenceSize = 128;
 class alignas(kDestructiveInterferenceSize) Mailbox {
  public:
   // ---- any thread; the second group is async-signal-safe too
-  /// False when closed.
+  /// False when closed; then `function` was dropped. An empty one stands for something else that
+  /// has this place in the order.
   bool post(Callback<void()>&& function);
 
   void request_stop() noexcept { request(kStop); }
@@ -41,7 +42,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
   // ---- the loop's thread
   /// Moves what was posted behind what is in `queue`, if has_posts(). True if the first of it came
   /// from another thread.
-  bool collect(FunctionQueue& queue) {
+  bool collect(TurnQueue<Callback<void()>>& queue) {
     const std::lock_guard lock(mutex_);
     queue.append(incoming_);
     take_back(kPost);
@@ -62,7 +63,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
   }
   void awake() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
 
-  /// Destroys what is posted, on this thread and outside the lock, and refuses more.
+  /// Destroys what is posted, on this thread and outside the lock, and refuses more: drop().
   void close();
   [[nodiscard]] const Wakeup& wakeup() const noexcept { return wakeup_; }
 
@@ -72,6 +73,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
   static constexpr Requests kStop = 2;
   static constexpr Requests kWake = 4;
 
+  static bool refuse(std::unique_lock<std::mutex>& lock, Callback<void()>& function) noexcept;
   void request(Requests what) noexcept;
   void interrupt() noexcept;
   // A plain look first: an exchange each turn would cost more than the turn's own work.

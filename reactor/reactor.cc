@@ -1,50 +1,105 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/reactor.h"
 
+#include <cstdint>
 #include <cstdio>
+#include <system_error>
 
+#include "detent/drop.h"
 #include "reactor_state.h"
 
 namespace detent {
 namespace {
 
 Budgets at_least_one(Budgets budgets) {
-  for (std::size_t* budget :
-       {&budgets.events, &budgets.posted, &budgets.timers, &budgets.accepted, &budgets.reads}) {
-    if (*budget == 0) throw std::invalid_argument("Reactor: a budget of 0");
-  }
+  if (budgets.events == 0) throw std::invalid_argument("Reactor: Budgets::events is 0");
+  if (budgets.functions == 0) throw std::invalid_argument("Reactor: Budgets::functions is 0");
   return budgets;
+}
+
+[[noreturn]] void fail_empty(const char* call) {
+  throw std::invalid_argument(std::string(call) + ": the callback is empty");
+}
+
+inline void check_not_empty(bool has_function, const char* call) {
+  if (!has_function) [[unlikely]]
+    fail_empty(call);
+}
+
+// The error again, with what it was about in front of its text.
+[[noreturn]] void fail_about(const char* call, int fd, const Name& name,
+                             const std::system_error& error) {
+  std::string inner = error.what();
+  const std::string reason = ": " + error.code().message();
+  if (inner.ends_with(reason)) inner.resize(inner.size() - reason.size());
+  throw std::system_error(error.code(), std::string(call) + ": descriptor " + std::to_string(fd) +
+                                            ", \"" + name.text + "\" of " + name.file + ':' +
+                                            std::to_string(name.line) + ": " + inner);
 }
 
 }  // namespace
 
 // ---- making and ending
 
-Reactor::State::State(Reactor& reactor, ReactorOptions options)
-    : clock(options.clock != nullptr ? *options.clock : kernel_clock()),
+Reactor::State::State(Reactor& made, ReactorOptions options)
+    : reactor(made),
+      clock(options.clock != nullptr ? *options.clock : kernel_clock()),
       budgets(at_least_one(options.budgets)),
+      gather_posts(options.gather_posts),
       on_exception(std::move(options.on_exception)),
       poller(options.poller ? std::move(options.poller) : make_poller()),
-      line(reactor) {
+      observers(made.is_observed_),
+      line(made) {
   events.reserve(budgets.events);
   poller->add(mailbox->wakeup().fd(), {.readable = true}, kWakeupId);
-  attachment = clock.attach([&reactor] { return reactor.run_due(); });
+  attachment = clock.attach([&made] { return made.run_due(); });
 }
 
 Reactor::Reactor(ReactorOptions options)
     : state_(std::make_unique<State>(*this, std::move(options))) {}
 
+// Rule 8 of lifetimes: the handles first, then what captures may hold, while all members live.
 Reactor::~Reactor() {
   State& state = *state_;
   state.affinity.check_or_terminate("~Reactor");
-  if (state.in_turn && !state.affinity.in_forked_child()) {
-    std::fprintf(stderr, "detent: ~Reactor: called inside one of its callbacks\n");
-    std::terminate();
-  }
+  const bool in_callback = state.in_turn && !state.affinity.in_forked_child();
+  state.is_closing = state.in_turn = true;
   state.line.cut();
-  // Before the callbacks: their captures may close descriptors that the poller still watches.
-  state.poller.reset();
-  if (!state.affinity.in_forked_child()) state.mailbox->close();
+  for (Service* service = state.services; service != nullptr; service = service->next_) {
+    service->line_.cut();
+  }
+  if (in_callback) {
+    // At the end of a program that called std::exit() in a callback, the turn never goes on. So all
+    // that it uses stays. Otherwise check_not_destroyed() tells.
+    state.next_event = SIZE_MAX;
+    state.has_late_work = true;
+    static_cast<void>(state_.release());
+  } else {
+    // Before the callbacks: their captures may close descriptors that the poller still watches.
+    state.poller.reset();
+    state.attachment.cancel();
+    if (!state.affinity.in_forked_child()) state.mailbox->close();
+    state.posted.clear();
+    state.put_off.clear();
+    state.deferred.clear();
+    state.before_wait.clear();
+    state.after_wait.clear();
+    state.watches.clear();
+    state.on_exception = nullptr;
+    state.observers.clear();
+  }
+  while (state.services != nullptr) state.services->leave();
+}
+
+void Reactor::State::fail_busy(const char* call) const {
+  const char* const why =
+      is_closing ? ": the reactor is going" : ": inside one of its own callbacks";
+  throw std::logic_error(std::string(call) + why);
+}
+
+void Reactor::State::die_destroyed() noexcept {
+  std::fprintf(stderr, "detent: ~Reactor: called inside one of its callbacks\n");
+  std::terminate();
 }
 
 // These two never change, so there is nothing to check.
@@ -53,8 +108,11 @@ const Budgets& Reactor::budgets() const noexcept { return state_->budgets; }
 const Counters& Reactor::counters() const noexcept {
   return state_->checked("Reactor::counters").counters;
 }
+std::uint64_t Reactor::turn() const noexcept {
+  return state_->checked("Reactor::turn").counters.turns;
+}
 
-void Reactor::check(const char* call) const { state_->affinity.check(call); }
+void Reactor::check_thread(const char* call) const { state_->affinity.check(call); }
 
 TimePoint Reactor::now() const {
   state_->affinity.check("Reactor::now");
@@ -65,21 +123,37 @@ TimePoint Reactor::now() const {
 
 // ---- watches
 
-Watch Reactor::watch(int fd, Interest interest, Callback<void(Ready)> on_ready, Name name) {
+inline Watch Reactor::add(int fd, Interest interest, Callback<void(Ready)>&& on_ready,
+                          const Name& name, bool is_source) {
   State& state = *state_;
-  state.affinity.check("Reactor::watch");
-  const WatchData data = {.fd = fd,
-                          .interest = interest,
-                          .concerning = concerning(interest),
-                          .last_look = static_cast<std::uint32_t>(state.counters.turns)};
+  if (state.is_closing) {
+    drop_any(std::move(on_ready));
+    return {};
+  }
+  const WatchData data = {
+      .fd = fd, .interest = interest, .concerning = concerning(interest), .is_source = is_source};
   const HandlerId id = state.watches.add(std::move(on_ready), name, data);
   try {
     state.poller->add(fd, interest, id);
+  } catch (const std::system_error& error) {
+    state.watches.remove(id);
+    fail_about(is_source ? "Reactor::watch_source" : "Reactor::watch", fd, name, error);
   } catch (...) {
     state.watches.remove(id);
     throw;
   }
   return {state.line, id};
+}
+
+Watch Reactor::watch(int fd, Interest interest, Callback<void(Ready)> on_ready, Name name) {
+  state_->affinity.check("Reactor::watch");
+  check_not_empty(static_cast<bool>(on_ready), "Reactor::watch");
+  return add(fd, interest, std::move(on_ready), name, false);
+}
+
+Watch Reactor::add_source(int fd, Callback<void(Ready)> serve, const Name& name) {
+  state_->affinity.check("Reactor::watch_source");
+  return add(fd, {.readable = true}, std::move(serve), name, true);
 }
 
 void Reactor::cancel(HandlerId id) noexcept {
@@ -104,7 +178,7 @@ void Reactor::set_interest(HandlerId id, Interest interest) {
   State& state = *state_;
   state.affinity.check("Watch::set_interest");
   WatchData& data = state.data_of(id, "Watch::set_interest");
-  state.change(data, id, interest, data.paused);
+  state.change(*state.watches.find(id), data, interest, data.paused, "Watch::set_interest");
 }
 
 void Reactor::set_paused(HandlerId id, bool paused) {
@@ -112,12 +186,23 @@ void Reactor::set_paused(HandlerId id, bool paused) {
   const char* const call = paused ? "Watch::pause" : "Watch::resume";
   state.affinity.check(call);
   WatchData& data = state.data_of(id, call);
-  state.change(data, id, data.interest, paused);
+  state.change(*state.watches.find(id), data, data.interest, paused, call);
 }
 
-void Reactor::State::change(WatchData& data, HandlerId id, Interest interest, bool paused) {
+WatchData& Reactor::State::data_of(HandlerId id, const char* call) {
+  Watches::Entry* entry = watches.find(id);
+  if (entry == nullptr || entry->data.ended) sys::fail(call, ENOENT);
+  return entry->data;
+}
+
+void Reactor::State::change(const Watches::Entry& entry, WatchData& data, Interest interest,
+                            bool paused, const char* call) {
   const Interest effective = paused ? Interest{} : interest;
-  poller->modify(data.fd, effective, id);
+  try {
+    poller->modify(data.fd, effective, entry.id());
+  } catch (const std::system_error& error) {
+    fail_about(call, data.fd, entry.name(), error);
+  }
   data.interest = interest;
   data.paused = paused;
   data.concerning = concerning(effective);
@@ -133,10 +218,18 @@ int Reactor::fd_of(HandlerId id) const noexcept {
   return entry == nullptr ? -1 : entry->data.fd;
 }
 
+Name Reactor::name_of(HandlerId id) const noexcept {
+  const Watches::Entry* entry = state_->checked("Watch::name").watches.find(id);
+  return entry == nullptr ? Name("", "", 0) : entry->name();
+}
+
+// ---- functions
+
 void Reactor::stop() noexcept { state_->mailbox->request_stop(); }
 void Reactor::wake() noexcept { state_->mailbox->request_wake(); }
 
 void Reactor::post(Callback<void()> function) {
+  check_not_empty(static_cast<bool>(function), "Reactor::post");
   if (!state_->mailbox->post(std::move(function))) state_->affinity.check("Reactor::post");
 }
 
@@ -144,19 +237,61 @@ Poster Reactor::poster() const noexcept {
   return Poster(state_->checked("Reactor::poster").mailbox);
 }
 
-void Reactor::defer(Callback<void()> function) {
-  state_->affinity.check("Reactor::defer");
-  state_->deferred.push(std::move(function));
+// An empty function takes its place among the posted ones.
+Handle Reactor::next_turn(Callback<void()> function, Name name) {
+  State& state = *state_;
+  state.affinity.check("Reactor::next_turn");
+  check_not_empty(static_cast<bool>(function), "Reactor::next_turn");
+  if (state.is_closing) {
+    drop(std::move(function));
+    return {};
+  }
+  const std::uint64_t earliest = state.in_turn ? state.counters.turns + 1 : 0;
+  Handle handle = state.put_off.add(std::move(function), name, earliest);
+  state.mailbox->post(nullptr);
+  return handle;
+}
+
+Handle Reactor::defer(Callback<void()> function, Name name) {
+  State& state = *state_;
+  state.affinity.check("Reactor::defer");
+  check_not_empty(static_cast<bool>(function), "Reactor::defer");
+  if (!state.is_closing) return state.deferred.add(std::move(function), name);
+  drop(std::move(function));
+  return {};
 }
 
 Handle Reactor::before_wait(Callback<void()> hook, Name name) {
   state_->affinity.check("Reactor::before_wait");
-  return state_->before_wait.add(std::move(hook), name);
+  check_not_empty(static_cast<bool>(hook), "Reactor::before_wait");
+  return state_->add_hook(state_->before_wait, std::move(hook), name);
 }
 
 Handle Reactor::after_wait(Callback<void()> hook, Name name) {
   state_->affinity.check("Reactor::after_wait");
-  return state_->after_wait.add(std::move(hook), name);
+  check_not_empty(static_cast<bool>(hook), "Reactor::after_wait");
+  return state_->add_hook(state_->after_wait, std::move(hook), name);
 }
+
+Handle Reactor::State::add_hook(HandlerList<void()>& hooks, Callback<void()>&& hook,
+                                const Name& name) {
+  if (!is_closing) return hooks.add(std::move(hook), name);
+  drop(std::move(hook));
+  return {};
+}
+
+// ---- observers
+
+Handle Reactor::observe(Observer& observer) {
+  state_->affinity.check("Reactor::observe");
+  return state_->is_closing ? Handle() : state_->observers.add(observer);
+}
+
+Reactor::Observed::Observed(Reactor& reactor, const Observer::Call& call) noexcept
+    : reactor_(reactor), call_(call) {
+  reactor_.state_->observers.before(call_);
+}
+
+Reactor::Observed::~Observed() { reactor_.state_->observers.after(call_); }
 
 }  // namespace detent

@@ -4,6 +4,7 @@
 /// which does it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -17,9 +18,12 @@
 #include "detent/handler_list.h"
 #include "detent/handler_table.h"
 #include "detent/reactor.h"
-#include "function_queue.h"
+#include "detent/service.h"
+#include "functions.h"
 #include "mailbox.h"
+#include "observers.h"
 #include "sys.h"
+#include "turn_queue.h"
 #include "watch_data.h"
 
 namespace detent {
@@ -44,8 +48,10 @@ struct Reactor::State {
   // Turns do not nest.
   void check_idle(const char* call) const {
     affinity.check(call);
-    if (in_turn) throw std::logic_error(std::string(call) + ": inside one of its own callbacks");
+    if (in_turn) [[unlikely]]
+      fail_busy(call);
   }
+  [[noreturn]] void fail_busy(const char* call) const;
 
   // Runs a part of a turn, and hands what a callback throws to the handler, if there is one.
   template <class Part>
@@ -59,66 +65,100 @@ struct Reactor::State {
     try {
       part();
     } catch (...) {
+      check_not_destroyed();
+      waited_in_full = false;
+      const Name name = std::exchange(source_thrower, std::nullopt).value_or(last_thrower);
       if (!on_exception) throw;
-      on_exception(std::current_exception());
+      on_exception(std::current_exception(), name);
     }
   }
 
-  WatchData& data_of(HandlerId id, const char* call) {
-    Watches::Entry* entry = watches.find(id);
-    if (entry == nullptr || entry->data.ended) sys::fail(call, ENOENT);
-    return entry->data;
+  // After a callback: the program may have destroyed the reactor in it.
+  void check_not_destroyed() const noexcept {
+    if (is_closing) [[unlikely]]
+      die_destroyed();
   }
+  [[noreturn]] static void die_destroyed() noexcept;
 
-  void change(WatchData& data, HandlerId id, Interest interest, bool paused);
+  Handle add_hook(HandlerList<void()>& hooks, Callback<void()>&& hook, const Name& name);
+  WatchData& data_of(HandlerId id, const char* call);
+  void change(const Watches::Entry& entry, WatchData& data, Interest interest, bool paused,
+              const char* call);
 
   // ---- turn.cc. The inline ones are that file's alone.
   void turn(std::optional<Duration> max_wait);
+  void turn_observed(std::optional<Duration> max_wait);
+  inline void go_on(std::optional<Duration> max_wait);
+  void finish_interrupted_turn();
   inline void begin_turn();
   inline void complete_turn(std::optional<Duration> max_wait);
   void collect_posts();
   void let_posts_gather(std::optional<Duration> max_wait) const;
   inline void wait(std::optional<Duration> max_wait);
+  void wait_observed(std::optional<Duration> max_wait);
   void mark_ended() noexcept;
+  void run_posts();
+  inline void run_posted(Callback<void()>& function);
+  void run_deferred();
+  void run_put_off();
+  void run_observed(Callback<void()>& function);
+  void run_function(Functions& functions, Functions::Entry& entry);
+  void do_late_work();
   inline void dispatch(const Event& event);
   void dispatch_other(Watches::Entry* entry, const Event& event);
-  void reach_nobody(const Event& event);
-  inline void call(Watches::Entry& entry, Ready ready);
-  void look_at(Watches::Entry& entry, Ready ready);
-  void call_suspect(Watches::Entry& entry, Ready ready);
+  void handle_unknown_id(const Event& event);
+  void call_other(Watches::Entry& entry, Ready ready);
   void call_ended(Watches::Entry& entry, Ready ready);
 
   [[nodiscard]] bool has_events() const noexcept { return next_event < events.size(); }
-  [[nodiscard]] bool has_functions() const noexcept { return !posted.empty() || !deferred.empty(); }
+  [[nodiscard]] bool has_functions() const noexcept {
+    return !posted.empty() || !deferred.empty() || has_late_work;
+  }
 
   // Stays as it is made: from other threads, post(), wake() and stop() look at `mailbox`, and a
   // refused post() at `affinity`.
   const Affinity affinity;
+  Reactor& reactor;
   Clock& clock;
   const Budgets budgets;
-  Callback<void(std::exception_ptr)> on_exception;
+  const bool gather_posts;
+  Callback<void(std::exception_ptr, const Name&)> on_exception;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
 
   // The loop's own.
   alignas(kDestructiveInterferenceSize) std::unique_ptr<Poller> poller;
   Counters counters;
+  Observers observers;
   std::optional<TimePoint> now;
-  bool in_turn = false;
+  bool in_turn = false;         // or in ~Reactor
   Phase phase = Phase::idle;    // what the turn has reached
   bool prepared = false;        // by prepare(); dispatch() goes on with that turn
   bool waited_in_full = false;  // the last wait found nothing until its time was over
-  bool counted_by_source = false;
+  bool is_closing = false;      // ~Reactor has begun
 
   std::vector<Event> events;   // of this turn, or carried over by an exception
   std::size_t next_event = 0;  // before it: done
-  FunctionQueue posted;
+  struct Again {
+    Event event;
+    std::uint64_t thrown_in;  // which turn
+  };
+  std::vector<Again> again;            // sources that threw, for the next turn
+  HandlerId called_again = {};         // of those, the one that is called now
+  std::optional<Name> source_thrower;  // whose callback threw, of a source's that did not catch it
+
+  // An empty one is where the next of `put_off` has its place in the order.
+  TurnQueue<Callback<void()>> posted;
+  Functions put_off;
+  bool has_late_work = false;  // `again` is not empty, or the reactor was destroyed
   // Here and not in the mailbox, whose cache lines a loop that waits must leave to those who post.
   bool flooded = false;         // the last collection, by other threads
   TimePoint next_collect = {};  // when flooded: what a loop that would sleep waits for
-  FunctionQueue deferred;
+  Functions deferred;
   HandlerList<void()> before_wait;
   HandlerList<void()> after_wait;
+  Duration waited = {};  // in this turn; measured for the observers
   Watches watches;
+  Service* services = nullptr;
   Lifeline line;
   Handle attachment;
 };

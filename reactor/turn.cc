@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // One turn of the loop, and who calls for one.
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <utility>
 
 #include "reactor_state.h"
 
 namespace detent {
 namespace {
-
-// A callback that in so many looks running was found to be called in every turn, which makes 992
-// turns, is probed in the next few: if none of them changed anything that its descriptor is ready
-// for, it spins.
-constexpr std::uint8_t kLooks = 8;
-constexpr std::uint8_t kProbes = 8;
 
 // To collect takes cache lines from the threads that post meanwhile, and they wait until they have
 // them back. So after a collection that found a flood, more may gather before the next.
@@ -19,37 +16,44 @@ constexpr std::size_t kFlood = 32;
 constexpr Duration kGathering = std::chrono::microseconds(4);
 constexpr int kMostReads = 1000;  // of a clock that may stand still, as a virtual one does
 
+// What a function that another thread posted is called, as it has no Name.
+constexpr Name kPosted("posted function", "", 0);
+
+Observer::Call describe(const Watches::Entry& entry, Ready ready) {
+  return {.name = entry.name(), .fd = entry.data.fd, .ready = ready};
+}
+
 }  // namespace
 
 // What is inlined by force has one caller and is on the way of every event.
 
 // ---- one event
 
-inline void Reactor::State::call(Watches::Entry& entry, Ready ready) {
-  ++counters.callbacks;
-  counted_by_source = false;
-  if (--entry.data.calls_before_look == 0) [[unlikely]]
-    return look_at(entry, ready);
-  watches.call(entry, ready);  // the last statement: the entry may be gone
-}
-
+// The last statement is the call: the entry may be gone after it.
 [[gnu::always_inline]] inline void Reactor::State::dispatch(const Event& event) {
   Watches::Entry* entry = watches.find(event.id);
   const bool plain =
-      entry != nullptr && entry->data.concerning.readable && event.ready == Ready{.readable = true};
+      entry != nullptr && entry->data.concerning.readable && event.ready == observers.plain();
   if (!plain) [[unlikely]]
     return dispatch_other(entry, event);
-  call(*entry, event.ready);
+  ++counters.callbacks;
+  watches.call(*entry, event.ready);
 }
 
 void Reactor::State::dispatch_other(Watches::Entry* entry, const Event& event) {
-  if (entry == nullptr) return reach_nobody(event);
+  if (entry == nullptr) return handle_unknown_id(event);
   const Ready ready = event.ready & entry->data.concerning;
   if (ready == Ready{}) return;  // the interest has changed since
   if (ready.invalid) return call_ended(*entry, ready);
-  // Nobody can make a hang-up go away, so one that was not asked for would be told for ever.
+  // Nothing makes a hang-up go away, so one that was not asked for would be told for ever.
   if (!requested(ready)) poller->modify(entry->data.fd, {}, event.id);
-  call(*entry, ready);
+  ++counters.callbacks;
+  call_other(*entry, ready);
+}
+
+void Reactor::State::call_other(Watches::Entry& entry, Ready ready) {
+  if (entry.data.is_source) return watches.call(entry, ready);
+  reactor.observed([&] { return describe(entry, ready); }, [&] { watches.call(entry, ready); });
 }
 
 // ---- one turn
@@ -61,7 +65,10 @@ inline void Reactor::State::begin_turn() {
 }
 
 inline void Reactor::State::wait(std::optional<Duration> max_wait) {
-  if (has_events()) return;  // carried over; more would come on top of them
+  if (has_events()) {  // carried over; more would come on top of them
+    waited_in_full = false;
+    return;
+  }
   const bool may_sleep = max_wait != Duration::zero() && !has_functions() && mailbox->may_sleep();
   if (!may_sleep && flooded) [[unlikely]]
     let_posts_gather(max_wait);
@@ -71,7 +78,11 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
     State& state;
     ~MarkEnded() { state.mark_ended(); }
   } const mark_ended = {*this};
-  poller->wait(events, may_sleep ? max_wait : Duration::zero());
+  const std::optional<Duration> most = may_sleep ? max_wait : Duration::zero();
+  if (observers.any()) [[unlikely]]
+    wait_observed(most);
+  else
+    poller->wait(events, most);
   mailbox->awake();
   now.reset();
   waited_in_full = may_sleep && events.empty();
@@ -80,8 +91,9 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
 // What would go beyond the budget of this turn is left where it is: fewer moves, and fewer locks.
 [[gnu::noinline]] void Reactor::State::collect_posts() {
   const std::size_t before = posted.size();
-  if (before >= budgets.posted) return;
+  if (before >= budgets.functions) return;
   const bool begun_elsewhere = mailbox->collect(posted);
+  if (!gather_posts) return;
   flooded = begun_elsewhere && posted.size() - before >= kFlood;
   if (flooded) next_collect = clock.now() + kGathering;
 }
@@ -94,8 +106,32 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   }
 }
 
-// Goes on from the phase that was reached. A phase counts as reached before anybody is called, so
-// that a callback that always throws keeps nobody else waiting.
+[[gnu::always_inline]] inline void Reactor::State::run_posted(Callback<void()>& function) {
+  if (!function) [[unlikely]]
+    return run_put_off();
+  ++counters.callbacks;
+  if (observers.any()) [[unlikely]]
+    return run_observed(function);
+  try {
+    function();
+  } catch (...) {
+    last_thrower = kPosted;
+    throw;
+  }
+  check_not_destroyed();
+}
+
+[[gnu::noinline]] void Reactor::State::run_posts() {
+  posted.run(budgets.functions, [this](Callback<void()>& function) { run_posted(function); });
+}
+
+[[gnu::noinline]] void Reactor::State::run_deferred() {
+  deferred.run(budgets.functions,
+               [this](Functions::Entry& entry) { run_function(deferred, entry); });
+}
+
+// Goes on from the phase that was reached. A phase counts as reached before any callback of it, so
+// that a callback that always throws keeps no other waiting.
 [[gnu::always_inline]] inline void Reactor::State::complete_turn(std::optional<Duration> max_wait) {
   if (phase == Phase::begun) {
     wait(max_wait);
@@ -106,25 +142,33 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
     phase = Phase::collected;
     if (mailbox->has_posts()) collect_posts();
   }
-  posted.run(budgets.posted, counters.callbacks);
+  if (!posted.empty()) run_posts();
   for (const std::size_t end = events.size(); next_event < end;) dispatch(events[next_event++]);
+  if (has_late_work) [[unlikely]]
+    do_late_work();
   phase = Phase::idle;
-  deferred.run(budgets.posted, counters.callbacks);
+  if (!deferred.empty()) run_deferred();
   watches.recycle();
 }
 
-// A turn that an exception cut short is completed first.
+[[gnu::always_inline]] inline void Reactor::State::go_on(std::optional<Duration> max_wait) {
+  if (phase != Phase::idle && !std::exchange(prepared, false)) [[unlikely]] {
+    finish_interrupted_turn();
+    max_wait = Duration::zero();
+  }
+  if (phase == Phase::idle) begin_turn();
+  complete_turn(max_wait);
+}
+
+// One that an exception cut short.
+[[gnu::noinline]] void Reactor::State::finish_interrupted_turn() {
+  complete_turn(Duration::zero());
+}
+
 void Reactor::State::turn(std::optional<Duration> max_wait) {
-  waited_in_full = false;
-  guarded([&] {
-    const bool was_prepared = std::exchange(prepared, false);
-    if (phase != Phase::idle && !was_prepared) [[unlikely]] {
-      complete_turn(Duration::zero());
-      max_wait = Duration::zero();
-    }
-    if (phase == Phase::idle) begin_turn();
-    complete_turn(max_wait);
-  });
+  if (observers.any()) [[unlikely]]
+    return turn_observed(max_wait);
+  guarded([&] { go_on(max_wait); });
 }
 
 // ---- running
@@ -213,7 +257,7 @@ void Reactor::State::mark_ended() noexcept {
   }
 }
 
-void Reactor::State::reach_nobody(const Event& event) {
+void Reactor::State::handle_unknown_id(const Event& event) {
   if (event.id == kWakeupId) {
     mailbox->wakeup().clear();
   } else {
@@ -221,58 +265,91 @@ void Reactor::State::reach_nobody(const Event& event) {
   }
 }
 
-void Reactor::State::look_at(Watches::Entry& entry, Ready ready) {
-  WatchData& data = entry.data;
-  const auto turn = static_cast<std::uint32_t>(counters.turns);
-  const bool probing = data.looks == kLooks;
-  const bool in_every_turn = turn - data.last_look == (probing ? 1 : kCallsPerLook);
-  data.last_look = turn;
-  if (!in_every_turn) {
-    data.looks = data.unchanged = 0;
-  } else if (!probing) {
-    ++data.looks;
-  }
-  data.calls_before_look = data.looks == kLooks ? 1 : kCallsPerLook;
-  if (in_every_turn && probing) return call_suspect(entry, ready);
-  watches.call(entry, ready);
-}
-
-void Reactor::State::call_suspect(Watches::Entry& entry, Ready ready) {
-  const HandlerId id = entry.id();
-  const int fd = entry.data.fd;
-  const Name name = entry.name();
-  const auto before = sys::stream_state(fd);
-  const std::uint64_t callbacks = counters.callbacks;
-  watches.call(entry, ready);
-  if (watches.find(id) == nullptr) return;
-  WatchData& data = entry.data;
-  // A source, such as a timer service that catches up, has done its work if it called somebody.
-  const bool called_others = counted_by_source && counters.callbacks >= callbacks;
-  const bool changed = called_others || !before || sys::stream_state(fd) != before;
-  data.unchanged = changed ? 0 : static_cast<std::uint8_t>(data.unchanged + 1);
-  if (data.unchanged == kProbes) {
-    ++counters.spins;
-    counters.spinning = name;
-  }
-  const bool settled = data.unchanged == 0 || data.unchanged == kProbes;
-  if (!settled) return;
-  data.looks = data.unchanged = 0;
-  data.calls_before_look = kCallsPerLook;
-}
-
 void Reactor::State::call_ended(Watches::Entry& entry, Ready ready) {
-  struct Remove {
-    Watches& watches;
-    HandlerId id;
-    ~Remove() { watches.remove(id); }
-  } const remove_afterwards = {watches, entry.id()};
   ++counters.callbacks;
-  watches.call(entry, ready);
+  reactor.observed([&] { return describe(entry, ready); },
+                   [&] { watches.call_last(entry, ready); });
 }
 
-void Reactor::count_callbacks(std::size_t callbacks) noexcept {
-  if (!std::exchange(state_->counted_by_source, true)) --state_->counters.callbacks;
-  state_->counters.callbacks += callbacks;
+// The first of them, in the place of a posted function; or that place anew, in the next turn.
+void Reactor::State::run_put_off() {
+  if (put_off.earliest() > counters.turns) {
+    mailbox->post(nullptr);
+  } else {
+    put_off.run(1, [this](Functions::Entry& entry) { run_function(put_off, entry); });
+  }
+}
+
+void Reactor::State::run_function(Functions& functions, Functions::Entry& entry) {
+  ++counters.callbacks;
+  reactor.observed([&] { return Observer::Call{.name = entry.name()}; },
+                   [&] { functions.call(entry); });
+  check_not_destroyed();
+}
+
+// ---- sources
+
+void Reactor::add_callbacks(std::size_t more) noexcept { state_->counters.callbacks += more; }
+
+// In a handler of exceptions, within the call of the source.
+void Reactor::call_source_again(Ready ready) {
+  State& state = *state_;
+  if (last_thrower.text != nullptr) state.source_thrower = last_thrower;
+  const bool is_of_this_turn = state.called_again == HandlerId{};
+  const HandlerId id = is_of_this_turn ? state.events[state.next_event - 1].id : state.called_again;
+  state.again.push_back({{.id = id, .ready = ready}, state.counters.turns});
+  state.has_late_work = true;
+}
+
+// Of sources that threw. Not in the turn in which they did, which goes on after the exception, and
+// not those that have had an event of their own since.
+void Reactor::State::do_late_work() {
+  check_not_destroyed();
+  struct Forget {
+    HandlerId& id;
+    ~Forget() { id = {}; }
+  } const forget = {called_again};
+  while (!again.empty() && again.front().thrown_in < counters.turns) {
+    const Event event = again.front().event;
+    again.erase(again.begin());
+    const auto is_same = [&event](const Event& other) { return other.id == event.id; };
+    if (std::any_of(events.begin(), events.end(), is_same)) continue;
+    Watches::Entry* entry = watches.find(event.id);
+    if (entry == nullptr || entry->data.ended) continue;
+    called_again = event.id;
+    dispatch_other(entry, event);
+    check_not_destroyed();
+  }
+  has_late_work = !again.empty();
+}
+
+// ---- observed
+
+void Reactor::State::run_observed(Callback<void()>& function) {
+  const Observed around(reactor, {.name = kPosted});
+  try {
+    function();
+  } catch (...) {
+    last_thrower = kPosted;
+    throw;
+  }
+  check_not_destroyed();
+}
+
+void Reactor::State::wait_observed(std::optional<Duration> max_wait) {
+  const TimePoint before = clock.now();
+  poller->wait(events, max_wait);
+  waited += clock.now() - before;
+}
+
+void Reactor::State::turn_observed(std::optional<Duration> max_wait) {
+  struct Told {  // on a throw too
+    State& state;
+    TimePoint begin;
+    ~Told() { state.observers.turn(state.waited, state.clock.now() - begin - state.waited); }
+  } const told = {*this, clock.now()};
+  waited = {};
+  guarded([&] { go_on(max_wait); });
 }
 
 }  // namespace detent

@@ -2,25 +2,24 @@
 #include "detent/watch.h"
 
 #include "detent/reactor.h"
-#include "sys.h"
 
 namespace detent {
 
-Reactor* Watch::reactor(const char* call) const {
-  if (is_empty()) sys::fail(call, ENOENT);
-  return static_cast<Reactor*>(owner());
-}
-
 void Watch::set_interest(Interest interest) {
-  if (Reactor* loop = reactor("Watch::set_interest")) loop->set_interest(id(), interest);
+  if (HandleOwner* loop = owner("Watch::set_interest")) {
+    static_cast<Reactor*>(loop)->set_interest(id(), interest);
+  }
 }
 
 void Watch::pause() {
-  if (Reactor* loop = reactor("Watch::pause")) loop->set_paused(id(), true);
+  if (HandleOwner* loop = owner("Watch::pause"))
+    static_cast<Reactor*>(loop)->set_paused(id(), true);
 }
 
 void Watch::resume() {
-  if (Reactor* loop = reactor("Watch::resume")) loop->set_paused(id(), false);
+  if (HandleOwner* loop = owner("Watch::resume")) {
+    static_cast<Reactor*>(loop)->set_paused(id(), false);
+  }
 }
 
 Interest Watch::interest() const noexcept {
@@ -29,6 +28,10 @@ Interest Watch::interest() const noexcept {
 
 int Watch::fd() const noexcept {
   return owner() == nullptr ? -1 : static_cast<Reactor*>(owner())->fd_of(id());
+}
+
+Name Watch::name() const noexcept {
+  return owner() == nullptr ? Name("", "", 0) : static_cast<Reactor*>(owner())->name_of(id());
 }
 
 }  // namespace detent

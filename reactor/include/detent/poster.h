@@ -22,6 +22,7 @@ class Poster {
   /// Runs `function` on the loop's thread, in the order of one thread's posts. False, with
   /// `function` destroyed here, when the loop is gone, and in a forked child. When the loop goes
   /// before it ran the function, the function is destroyed on the loop's thread.
+  /// std::invalid_argument when `function` is empty.
   bool post(Callback<void()> function) const;
 
  private:

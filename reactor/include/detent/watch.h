@@ -6,6 +6,7 @@
 #pragma once
 
 #include "detent/handle.h"
+#include "detent/name.h"
 #include "detent/poller.h"
 
 namespace detent {
@@ -13,9 +14,10 @@ namespace detent {
 class Reactor;
 
 /// Move-only; the descriptor's callback is never entered again once it is gone. Keep it declared
-/// after the descriptor, which must be closed later. Changing one that is empty, was cancelled or
-/// has ended throws std::system_error with no_such_file_or_directory; one whose loop is gone is
-/// inert and ignores changes. All calls belong to the loop's thread.
+/// after the descriptor, which must be closed later. Changing an empty or cancelled one is
+/// std::logic_error. Changing one that has ended by itself throws std::system_error with
+/// no_such_file_or_directory. One whose loop is gone is inert and ignores changes. All calls belong
+/// to the loop's thread.
 class [[nodiscard]] Watch : public Handle {
  public:
   Watch() noexcept = default;
@@ -29,6 +31,8 @@ class [[nodiscard]] Watch : public Handle {
   [[nodiscard]] Interest interest() const noexcept;
   /// The watched descriptor, or -1.
   [[nodiscard]] int fd() const noexcept;
+  /// As it was given; of a watch that is gone, an empty one.
+  [[nodiscard]] Name name() const noexcept;
 
   /// Silence until resume(), hang-up and errors included.
   void pause();
@@ -38,8 +42,6 @@ class [[nodiscard]] Watch : public Handle {
  private:
   friend class Reactor;
   using Handle::Handle;
-  // The loop, or null when it is gone.
-  [[nodiscard]] Reactor* reactor(const char* call) const;
 };
 
 }  // namespace detent
