@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Callbacks that are called for ever and change nothing.
+#include "detent/spin_watch.h"
+
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -8,10 +10,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "detent/reactor.h"
+#include "detent/timer_service.h"
 #include "detent/unique_fd.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
@@ -22,15 +27,19 @@ namespace {
 using testing_support::ReactorOnEveryPoller;
 using testing_support::WatchedSocket;
 
-class SpinningCallbacks : public ReactorOnEveryPoller {
+class SpinWatchOnEveryPoller : public ReactorOnEveryPoller {
  protected:
   std::uint64_t spins_after(int turns) {
     for (int i = 0; i < turns; ++i) turn();
-    return reactor_.counters().spins;
+    return spins_.spins();
   }
+
+  std::optional<Spin> last_;
+  SpinWatch spins_{reactor_, [this](const Spin& spin) { last_ = spin; }};
 };
 
-TEST_P(SpinningCallbacks, D4_ACallbackThatIgnoresItsInputIsCountedAndNamedAfterAThousandTurns) {
+TEST_P(SpinWatchOnEveryPoller,
+       D4_ACallbackThatIgnoresItsInputIsCountedAndNamedAfterAThousandTurns) {
   WatchedSocket socket;
   socket.send();
   const Watch watch = reactor_.watch(
@@ -38,13 +47,15 @@ TEST_P(SpinningCallbacks, D4_ACallbackThatIgnoresItsInputIsCountedAndNamedAfterA
   const int line = __LINE__ - 1;
   EXPECT_EQ(spins_after(980), 0U);
   EXPECT_EQ(spins_after(40), 1U);
-  EXPECT_STREQ(reactor_.counters().spinning.text, "ignores its input");
-  EXPECT_EQ(std::filesystem::path(reactor_.counters().spinning.file).filename(), "spin_test.cc");
-  EXPECT_NEAR(reactor_.counters().spinning.line, line, 1);
+  ASSERT_TRUE(last_);
+  EXPECT_EQ(last_->fd, socket.fd());
+  EXPECT_STREQ(last_->name.text, "ignores its input");
+  EXPECT_EQ(std::filesystem::path(last_->name.file).filename(), "spin_watch_test.cc");
+  EXPECT_NEAR(last_->name.line, line, 1);
   EXPECT_EQ(spins_after(2'000), 3U) << "and again after each further thousand";
 }
 
-TEST_P(SpinningCallbacks, D4_AHangUpThatARequestedBitRepeatsIsASpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AHangUpThatARequestedBitRepeatsIsASpin) {
   WatchedSocket socket;
   socket.close_peer();
   const Watch watch = reactor_.watch(socket, {.readable = true},
@@ -52,7 +63,7 @@ TEST_P(SpinningCallbacks, D4_AHangUpThatARequestedBitRepeatsIsASpin) {
   EXPECT_EQ(spins_after(1'100), 1U) << "end of file was read, and changed nothing";
 }
 
-TEST_P(SpinningCallbacks, D4_ACallbackThatIsNotCalledInEveryTurnDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_ACallbackThatIsNotCalledInEveryTurnDoesNotSpin) {
   WatchedSocket socket;
   socket.send();
   Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
@@ -62,10 +73,10 @@ TEST_P(SpinningCallbacks, D4_ACallbackThatIsNotCalledInEveryTurnDoesNotSpin) {
     turn();
     watch.resume();
   }
-  EXPECT_EQ(reactor_.counters().spins, 0U);
+  EXPECT_EQ(spins_.spins(), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_AnHonestReaderOfAStreamDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AnHonestReaderOfAStreamDoesNotSpin) {
   WatchedSocket socket;
   const Watch watch = reactor_.watch(socket, {.readable = true}, [&](Ready) {
     char byte = 0;
@@ -75,7 +86,7 @@ TEST_P(SpinningCallbacks, D4_AnHonestReaderOfAStreamDoesNotSpin) {
   EXPECT_EQ(spins_after(4'500), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_AnHonestWriterDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AnHonestWriterDoesNotSpin) {
   WatchedSocket socket;
   const Watch watch = reactor_.watch(socket, {.writable = true}, [&](Ready) {
     EXPECT_EQ(::send(socket.fd(), "x", 1, MSG_NOSIGNAL), 1);
@@ -87,10 +98,10 @@ TEST_P(SpinningCallbacks, D4_AnHonestWriterDoesNotSpin) {
       EXPECT_EQ(::read(socket.peer(), buffer.data(), buffer.size()), 64);
     }
   }
-  EXPECT_EQ(reactor_.counters().spins, 0U);
+  EXPECT_EQ(spins_.spins(), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_AnHonestReaderOfEqualDatagramsDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AnHonestReaderOfEqualDatagramsDoesNotSpin) {
   WatchedSocket socket(SOCK_DGRAM);
   const Watch watch = reactor_.watch(socket, {.readable = true}, [&](Ready) {
     char byte = 0;
@@ -101,10 +112,10 @@ TEST_P(SpinningCallbacks, D4_AnHonestReaderOfEqualDatagramsDoesNotSpin) {
     turn();
     socket.send();
   }
-  EXPECT_EQ(reactor_.counters().spins, 0U);
+  EXPECT_EQ(spins_.spins(), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_AnHonestReaderOfAnEventCountDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AnHonestReaderOfAnEventCountDoesNotSpin) {
   const UniqueFd event(::eventfd(10'000, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
   const Watch watch = reactor_.watch(event, {.readable = true}, [&](Ready) {
     std::uint64_t one = 0;
@@ -113,7 +124,7 @@ TEST_P(SpinningCallbacks, D4_AnHonestReaderOfAnEventCountDoesNotSpin) {
   EXPECT_EQ(spins_after(3'000), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_AnHonestAcceptorDoesNotSpin) {
+TEST_P(SpinWatchOnEveryPoller, D4_AnHonestAcceptorDoesNotSpin) {
   const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const sa_family_t autobind = AF_UNIX;
   ASSERT_EQ(0,
@@ -135,10 +146,10 @@ TEST_P(SpinningCallbacks, D4_AnHonestAcceptorDoesNotSpin) {
     turn();
     connect();
   }
-  EXPECT_EQ(reactor_.counters().spins, 0U);
+  EXPECT_EQ(spins_.spins(), 0U);
 }
 
-TEST_P(SpinningCallbacks, D4_ASpinningCallbackMayEndItselfAtAnyTurn) {
+TEST_P(SpinWatchOnEveryPoller, D4_ASpinningCallbackMayEndItselfAtAnyTurn) {
   for (int last = 990; last <= 1'003; ++last) {
     WatchedSocket socket;
     socket.send();
@@ -152,7 +163,7 @@ TEST_P(SpinningCallbacks, D4_ASpinningCallbackMayEndItselfAtAnyTurn) {
   }
 }
 
-TEST_P(SpinningCallbacks, D4_LookingAtACallbackLetsItsExceptionsPass) {
+TEST_P(SpinWatchOnEveryPoller, D4_LookingAtACallbackLetsItsExceptionsPass) {
   WatchedSocket socket;
   socket.send();
   const Watch watch =
@@ -168,7 +179,45 @@ TEST_P(SpinningCallbacks, D4_LookingAtACallbackLetsItsExceptionsPass) {
   EXPECT_EQ(thrown, 1'100);
 }
 
-DETENT_ON_EVERY_POLLER(SpinningCallbacks);
+TEST_P(SpinWatchOnEveryPoller, M5_ItsCallbackMayDestroyItOrThrow) {
+  WatchedSocket socket;
+  socket.send();
+  std::unique_ptr<SpinWatch> owned;
+  owned =
+      std::make_unique<SpinWatch>(reactor_, [&owned, text = std::string(100, 'x')](const Spin&) {
+        owned.reset();
+        throw std::runtime_error(text);
+      });
+  const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
+  EXPECT_THROW(spins_after(1'000), std::runtime_error);
+  EXPECT_EQ(nullptr, owned);
+  EXPECT_EQ(spins_after(1'000), 2U) << "the other one goes on";
+}
+
+TEST_P(SpinWatchOnEveryPoller, M5_AnotherWatchOfTheSameNumberBeginsAnew) {
+  WatchedSocket socket;
+  socket.send();
+  Watch watch = reactor_.watch(
+      socket, {.readable = true}, [](Ready) {}, "one");
+  spins_after(900);
+  watch.cancel();
+  watch = reactor_.watch(
+      socket, {.readable = true}, [](Ready) {}, "another");
+  EXPECT_EQ(spins_after(900), 0U);
+}
+
+TEST_P(SpinWatchOnEveryPoller, D4_ATimerThatIsDueInEveryTurnDoesNotSpin) {
+  TimerService timers(reactor_);
+  int calls = 0;
+  Timer timer = timers.make([&] {
+    if (++calls < 3'000) timer.rearm(Duration::zero());
+  });
+  timer.rearm(Duration::zero());
+  while (calls < 3'000) reactor_.run_once();
+  EXPECT_EQ(spins_.spins(), 0U);
+}
+
+DETENT_ON_EVERY_POLLER(SpinWatchOnEveryPoller);
 
 }  // namespace
 }  // namespace detent
