@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "clock_changes.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -27,21 +28,29 @@ bool ClockChanges::look() {
   return true;
 }
 
-void ClockChanges::tell() {
-  if (!pending_) return;
+bool ClockChanges::tell(std::size_t& called) {
+  if (!pending_) return true;
   std::erase_if(order_, [this](HandlerId id) { return listeners_.find(id) == nullptr; });
   listeners_.recycle();
-  const Lifespan::Guard alive(lifespan_);
-  for (std::size_t i = 0; alive && i < order_.size(); ++i) {
+  const std::size_t count = order_.size();  // who comes meanwhile has nothing to hear
+  for (std::size_t i = 0; i < count; ++i) {
     auto* listener = listeners_.find(order_[i]);
     if (listener == nullptr || !listener->data.old_offset) continue;
     const ClockChange change = {
         .old_offset = *std::exchange(listener->data.old_offset, std::nullopt),
         .new_offset = offset_.value()};
-    reactor_.count_callbacks(1);
-    listeners_.call(*listener, change);
+    ++called;
+    const bool survives =
+        reactor_.observed([&] { return Observer::Call{.name = listener->name()}; },
+                          [&] { return listeners_.call_and_survive(*listener, change); });
+    if (!survives) return false;
   }
-  if (alive) pending_ = false;
+  // A callback that asked for the clocks may have found another change, for those before it.
+  pending_ = std::any_of(order_.begin(), order_.end(), [this](HandlerId id) {
+    const auto* listener = listeners_.find(id);
+    return listener != nullptr && listener->data.old_offset;
+  });
+  return true;
 }
 
 }  // namespace detent

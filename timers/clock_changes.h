@@ -3,13 +3,13 @@
 /// Private. Who wants to hear that the wall clock was set, and who has not been told yet.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
 #include "detent/callback.h"
 #include "detent/handle.h"
 #include "detent/handler_table.h"
-#include "detent/lifespan.h"
 #include "detent/name.h"
 #include "detent/reactor.h"
 #include "wall_offset.h"
@@ -22,7 +22,7 @@ class ClockChanges final : private HandleOwner {
   explicit ClockChanges(Reactor& reactor);
   ClockChanges(const ClockChanges&) = delete;
   ClockChanges& operator=(const ClockChanges&) = delete;
-  ~ClockChanges() { line_.cut(); }
+  ~ClockChanges() { clear(); }
 
   /// The callback hears of what changes from now on.
   [[nodiscard]] Handle add(Callback<void(const ClockChange&)> on_change, Name name);
@@ -32,9 +32,14 @@ class ClockChanges final : private HandleOwner {
   bool look();
   /// Whether somebody is still to be told.
   [[nodiscard]] bool pending() const noexcept { return pending_; }
-  /// Tells them, in the order in which they were added. A callback may destroy this. After one that
-  /// throws, the others are told by the next call.
-  void tell();
+  /// Tells them, in the order in which they were added, and counts in `called`. After one that
+  /// throws, the others are told by the next call. False when a callback destroyed this.
+  [[nodiscard]] bool tell(std::size_t& called);
+  /// For an owner that is going: the handles become inert, then the callbacks go.
+  void clear() noexcept {
+    line_.cut();
+    listeners_.clear();
+  }
 
  private:
   // What the offset was when the listener had last heard of it; none: it has heard all.
@@ -52,7 +57,6 @@ class ClockChanges final : private HandleOwner {
   HandlerTable<void(const ClockChange&), Data> listeners_;
   std::vector<HandlerId> order_;
   bool pending_ = false;
-  Lifespan lifespan_;
   Lifeline line_;
 };
 

@@ -19,17 +19,27 @@ constexpr Time kEpoch = Time(Duration::zero());
 // Deadlines this close to the time of the turn may have passed by its end.
 constexpr Duration kNear = std::chrono::milliseconds(1);
 
-Duration checked_period(Duration period) {
-  if (period <= Duration::zero()) throw std::invalid_argument("TimerService: period not positive");
+[[noreturn]] void fail_about(const char* call, const char* what, Duration value) {
+  throw std::invalid_argument(std::string(call) + ": the " + what + " is " +
+                              std::to_string(value.count()) + " ns");
+}
+
+Duration checked_period(Duration period, const char* call) {
+  if (period <= Duration::zero()) fail_about(call, "period", period);
   return period;
+}
+
+std::size_t checked_budget(std::size_t timers) {
+  if (timers == 0) throw std::invalid_argument("TimerService: timers_per_turn is 0");
+  return timers;
 }
 
 // Only a clock that can be set asks for more than its alarm.
 template <class ClockT>
 constexpr bool kCanBeSet = !ClockT::is_steady;
 
-Duration checked_slack(Duration slack) {
-  if (slack < Duration::zero()) throw std::invalid_argument("TimerService: negative slack");
+Duration checked_slack(Duration slack, const char* call) {
+  if (slack < Duration::zero()) fail_about(call, "slack", slack);
   return slack;
 }
 
@@ -53,25 +63,34 @@ struct BasicTimerService<ClockT>::WallSide {
 // ---- making and ending
 
 template <class ClockT>
-BasicTimerService<ClockT>::BasicTimerService(Reactor& reactor)
-    : reactor_(reactor),
-      alarm_(reactor.clock().make_alarm(id_of(ClockT{}))),
-      alarm_watch_(reactor.watch(
-          *alarm_, {.readable = true}, [this](Ready) { on_alarm(); }, "timer service")),
-      turns_(reactor.counters().turns),
-      line_(*this) {
+BasicTimerService<ClockT>::BasicTimerService(Reactor& reactor, TimerServiceOptions options)
+    : Service(reactor, "TimerService"),
+      reactor_(reactor),
+      clock_(reactor.clock()),
+      timers_per_turn_(checked_budget(options.timers_per_turn)),
+      alarm_(clock_.make_alarm(id_of(ClockT{}))),
+      alarm_watch_(watch_alarm(*alarm_)),
+      turns_(reactor.counters().turns) {
   if constexpr (kCanBeSet<ClockT>) wall_ = std::make_unique<WallSide>(reactor);
 }
 
 template <class ClockT>
+Watch BasicTimerService<ClockT>::watch_alarm(const Alarm& alarm) {
+  return reactor_.watch_source(
+      alarm.fd(), [this](Ready) { return on_alarm(); }, "timer service");
+}
+
+template <class ClockT>
 BasicTimerService<ClockT>::~BasicTimerService() {
-  line_.affinity().check_or_terminate("~TimerService");
-  line_.cut();
+  close("~TimerService");
+  alarm_watch_.cancel();
+  if (wall_) wall_->changes.clear();
+  timers_.clear();
 }
 
 template <class ClockT>
 auto BasicTimerService<ClockT>::clock_now() const noexcept -> Time {
-  return read(reactor_.clock(), ClockT{});
+  return read(clock_, ClockT{});
 }
 
 template <class ClockT>
@@ -86,15 +105,15 @@ template <class ClockT>
 void BasicTimerService<ClockT>::start(std::uint32_t slot, Time deadline) {
   deadline = std::max(deadline, kEpoch<Time>);
   mark_turn();
-  if (!in_run_ && deadline < armed_for_) [[unlikely]]
+  if (deadline < armed_for_) [[unlikely]]
     set_alarm(deadline);
   queue_.add(slot, deadline.time_since_epoch());
 }
 
 template <class ClockT>
 void BasicTimerService<ClockT>::start(std::uint32_t slot, const Periodic& schedule) {
-  const Period period = {.length = checked_period(schedule.period),
-                         .slack = checked_slack(schedule.slack),
+  const Period period = {.length = checked_period(schedule.period, "TimerService::every"),
+                         .slack = checked_slack(schedule.slack, "TimerService::every"),
                          .missed = schedule.missed};
   give_period(timers_.at(slot), period);
   start(slot, saturating_add(deadline_after(schedule.first.value_or(period.length)), period.slack));
@@ -117,15 +136,22 @@ bool BasicTimerService<ClockT>::active(HandlerId id) const noexcept {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::disarm(HandlerId id) {
-  line_.affinity().check("Timer::disarm");
+  affinity().check("Timer::disarm");
   queue_.remove(id.slot);
+}
+
+template <class ClockT>
+inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
+  mark_turn();
+  const bool is_first = deadline < armed_for_;  // also each one before kEpoch
+  if (is_first || !queue_.try_set(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
 }
 
 // A handle that asks for something is registered: only cancelling ends that, and empties the
 // handle. So nothing has to be looked up in the entry, which would be one more cache line.
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
-  line_.affinity().check("Timer::rearm");
+  affinity().check("Timer::rearm");
   if (has_slack_) [[unlikely]]
     deadline = saturating_add(std::max(deadline, kEpoch<Time>), slack_of(timers_.at(id.slot)));
   arm(id.slot, deadline);
@@ -133,8 +159,8 @@ void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
 
 template <class ClockT>
 void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
-  line_.affinity().check("Timer::set_period");
-  checked_period(period);
+  affinity().check("Timer::set_period");
+  checked_period(period, "Timer::set_period");
   Entry& entry = timers_.at(id.slot);
   const bool armed = active(id);
   const Time next = armed ? Time(queue_.deadline(id.slot))
@@ -150,15 +176,15 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
 
 template <class ClockT>
 Duration BasicTimerService<ClockT>::remaining(HandlerId id) noexcept {
-  line_.affinity().check_or_terminate("Timer::remaining");
+  affinity().check_or_terminate("Timer::remaining");
   if (!queue_.contains(id.slot)) return Duration::zero();
   const Time deadline = Time(queue_.deadline(id.slot)) - slack_of(timers_.at(id.slot));
   return std::max(deadline - clock_now(), Duration::zero());
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::fail_cancelled(const char* call) {
-  throw std::logic_error(std::string(call) + ": the timer was cancelled");
+void BasicTimerService<ClockT>::fail_empty(const char* call) {
+  throw std::invalid_argument(std::string(call) + ": the callback is empty");
 }
 
 template <class ClockT>
@@ -167,18 +193,11 @@ auto BasicTimerService<ClockT>::deadline_after(Duration delay) const noexcept ->
 }
 
 template <class ClockT>
-inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
-  mark_turn();
-  const bool is_first = deadline < armed_for_;  // also each one before kEpoch
-  if (is_first || !queue_.try_set(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
-}
-
-template <class ClockT>
 void BasicTimerService<ClockT>::arm_anywhere(std::uint32_t slot, Time deadline) {
   if (!queue_.contains(slot)) return start(slot, deadline);
   deadline = std::max(deadline, kEpoch<Time>);
   queue_.set(slot, deadline.time_since_epoch());
-  if (!in_run_ && deadline < armed_for_) set_alarm(deadline);
+  if (deadline < armed_for_) set_alarm(deadline);
 }
 
 // Arming takes back the news that the clock was set, if the alarm had them already. So whoever is
@@ -222,64 +241,60 @@ Duration BasicTimerService<ClockT>::slack_of(const Entry& entry) const noexcept 
 
 // ---- a clock that is set
 
-// Somebody who listens needs the alarm, even if no timer does.
+// A listener needs the alarm, even if no timer does.
 template <class ClockT>
 Handle BasicTimerService<ClockT>::on_clock_change(
     Callback<void(const ClockChange&)> on_change,
     Name name) requires std::is_same_v<ClockT, std::chrono::system_clock> {
-  line_.affinity().check("WallTimerService::on_clock_change");
+  constexpr const char* kCall = "WallTimerService::on_clock_change";
+  if (!on_change) fail_empty(kCall);
+  if (refuses(kCall)) {
+    drop_any(std::move(on_change));
+    return {};
+  }
   Handle handle = wall_->changes.add(std::move(on_change), name);
-  if (!in_run_) set_alarm(wall_->changes.pending() ? kEpoch<Time> : armed_for_);
+  if (armed_for_ != kEpoch<Time>) set_alarm(wall_->changes.pending() ? kEpoch<Time> : armed_for_);
   return handle;
 }
 
-// Rings too when nothing is due. Those who listen hear of a change before the timers that it has
-// made due are called.
+// Rings too when nothing is due. Listeners hear of a change before the timers are called that it
+// has made due. False when one of them destroyed the service.
 template <class ClockT>
-void BasicTimerService<ClockT>::follow_wall_clock() {
+bool BasicTimerService<ClockT>::follow_wall_clock(Time rang_for, std::size_t& called) {
   ClockChanges& changes = wall_->changes;
-  const bool for_nothing = !changes.look() && !changes.pending() && clock_now() < armed_for_;
-  if (for_nothing && wall_->false_rings.too_many(reactor_.clock().now())) give_up_alarm();
-  changes.tell();  // the last statement: the service may be gone
+  const bool for_nothing = !changes.look() && !changes.pending() && clock_now() < rang_for;
+  if (for_nothing && wall_->false_rings.too_many(clock_.now())) give_up_alarm();
+  return changes.tell(called);
 }
 
 // A kernel may report for ever that the clock was set. What it would tell rightly, the service then
 // looks for itself.
 template <class ClockT>
 void BasicTimerService<ClockT>::give_up_alarm() {
-  std::unique_ptr<Alarm> alarm = make_looking_alarm(reactor_.clock());
-  alarm_watch_ = reactor_.watch(
-      *alarm, {.readable = true}, [this](Ready) { on_alarm(); }, "timer service");
+  std::unique_ptr<Alarm> alarm = make_looking_alarm(clock_);
+  alarm_watch_ = watch_alarm(*alarm);
   alarm_ = std::move(alarm);
 }
 
 // ---- expiry
 
-// The alarm is never read: armed or disarmed after each wake-up, on a throw too, it goes quiet. And
-// left alone it rings on, which calls us in the next turn for what is due by now: to arm it for an
-// instant that has passed would take a call and, in the kernel, an interrupt.
+// The alarm is never read: armed or disarmed after each wake-up, it goes quiet. While it is served
+// it counts as one that rings, so what callbacks arm needs no call of the kernel. After a throw it
+// rings on, which calls us in the next turn for what is left.
 template <class ClockT>
-void BasicTimerService<ClockT>::on_alarm() {
-  reactor_.count_callbacks(0);
-  const Lifespan::Guard alive(lifespan_);
-  in_run_ = true;
+std::size_t BasicTimerService<ClockT>::on_alarm() {
+  const Time rang_for = std::exchange(armed_for_, kEpoch<Time>);
   rings_on_ = false;
-  Time now = {};
-  try {
-    if constexpr (kCanBeSet<ClockT>) {
-      follow_wall_clock();
-      if (!alive) return;
-    }
-    now = turn_now();
-    if (next_in_batch_ == batch_.size()) collect_due(now);
-    run_batch(now);
-  } catch (...) {
-    if (alive) arm_for_the_next(now);
-    throw;
+  std::size_t called = 0;
+  if constexpr (kCanBeSet<ClockT>) {
+    if (!follow_wall_clock(rang_for, called)) return called;
   }
-  if (!alive) return;
+  const Time now = turn_now();
+  if (next_in_batch_ == batch_.size()) collect_due(now);
+  if (!run_batch(now, called)) return called;
   timers_.recycle();
   arm_for_the_next(now);
+  return called;
 }
 
 // A wake-up proves nothing, since kernels wake early too: the clock says what is due.
@@ -289,7 +304,7 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   next_in_batch_ = 0;
   armed_late_.clear();
   const bool armed_this_turn = marked_turn_ == turns_;
-  std::size_t room = reactor_.budgets().timers;
+  std::size_t room = timers_per_turn_;
   while (room > 0) {
     const auto slot = queue_.pop_due(now.time_since_epoch());
     if (!slot) break;
@@ -311,7 +326,7 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
 template <class ClockT>
 void BasicTimerService<ClockT>::collect_within_slack(Time now) {
   const bool armed_this_turn = marked_turn_ == turns_;
-  while (batch_.size() < reactor_.budgets().timers) {
+  while (batch_.size() < timers_per_turn_) {
     const auto slot = queue_.first();
     if (!slot || (armed_this_turn && queue_.sequence(*slot) >= mark_)) return;
     const Duration latest = queue_.deadline(*slot);
@@ -321,14 +336,17 @@ void BasicTimerService<ClockT>::collect_within_slack(Time now) {
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::run_batch(Time now) {
-  const Lifespan::Guard alive(lifespan_);
-  struct Count {  // on a throw too
-    Reactor& reactor;
-    std::size_t called = 0;
-    ~Count() { reactor.count_callbacks(called); }
-  } count = {reactor_};
-  while (alive && next_in_batch_ < batch_.size()) {
+inline bool BasicTimerService<ClockT>::call(Entry& entry, const TickType& tick) {
+  return reactor_.observed(
+      [&] { return Observer::Call{.name = entry.name(), .late = tick.now - tick.scheduled}; },
+      [&]() __attribute__((always_inline)) { return timers_.call_and_survive(entry, tick); });
+}
+
+// False when a callback destroyed the service.
+template <class ClockT>
+bool BasicTimerService<ClockT>::run_batch(Time now, std::size_t& called) {
+  std::size_t count = called;
+  while (next_in_batch_ < batch_.size()) {
     const std::uint32_t slot = batch_[next_in_batch_++];
     if (!queue_.claim(slot)) continue;  // cancelled or armed anew meanwhile
     Entry& entry = timers_.at(slot);
@@ -337,9 +355,14 @@ void BasicTimerService<ClockT>::run_batch(Time now) {
     }
     TickType tick = {.scheduled = Time(queue_.deadline(slot)), .now = now};
     if (entry.data.period != 0) begin_period(periods_[entry.data.period - 1], slot, tick);
-    ++count.called;
-    timers_.call(entry, tick);
+    ++count;
+    if (!call(entry, tick)) {
+      called = count;
+      return false;
+    }
   }
+  called = count;
+  return true;
 }
 
 // A batch that a throw left over may not be due any more: the clock was set back since.
@@ -371,7 +394,6 @@ void BasicTimerService<ClockT>::begin_period(const Period& period, std::uint32_t
 
 template <class ClockT>
 void BasicTimerService<ClockT>::arm_for_the_next(Time now) {
-  in_run_ = false;
   bool work_left = next_in_batch_ < batch_.size();
   bool needed_anyway = false;
   if constexpr (kCanBeSet<ClockT>) {

@@ -23,11 +23,12 @@
 
 #include "detent/callback.h"
 #include "detent/clock.h"
+#include "detent/drop.h"
 #include "detent/handle.h"
 #include "detent/handler_table.h"
-#include "detent/lifespan.h"
 #include "detent/name.h"
 #include "detent/reactor.h"
+#include "detent/service.h"
 #include "detent/timer_queue.h"
 
 namespace detent {
@@ -60,21 +61,27 @@ struct Periodic {
   Duration slack = {};
 };
 
+struct TimerServiceOptions {
+  /// How many timers are called in one turn at most; the rest are called in the next. At least 1.
+  std::size_t timers_per_turn = 1024;
+};
+
 template <class ClockT>
 class BasicTimer;
 
-/// Timers on one clock. Lives on its reactor's thread, and must go before the reactor. Not moved.
-/// Its functions throw std::logic_error on another thread or in a forked child. A callback may do
-/// anything to any timer, its own included, and may destroy the service.
+/// Timers on one clock. Lives on its reactor's thread, and is to go before the reactor. Not moved.
+/// Its functions throw std::logic_error on another thread, in a forked child, and when the reactor
+/// is gone; std::invalid_argument for an empty callback. A callback may do anything to any timer,
+/// its own included, and may destroy the service.
 template <class ClockT>
-class BasicTimerService final : private HandleOwner {
+class BasicTimerService final : private Service {
  public:
   using Time = std::chrono::time_point<ClockT, Duration>;
   using TickType = BasicTick<ClockT>;
   using TimerType = BasicTimer<ClockT>;
 
-  /// Makes the kernel timer; throws std::system_error.
-  explicit BasicTimerService(Reactor& reactor);
+  /// Makes the kernel timer; throws std::system_error. std::invalid_argument for an option of 0.
+  explicit BasicTimerService(Reactor& reactor, TimerServiceOptions options = {});
   BasicTimerService(const BasicTimerService&) = delete;
   BasicTimerService& operator=(const BasicTimerService&) = delete;
   ~BasicTimerService();
@@ -88,8 +95,8 @@ class BasicTimerService final : private HandleOwner {
   /// The same at an instant; one that has passed means the next turn.
   template <class F>
   [[nodiscard]] TimerType at(Time deadline, F&& on_expiry, Name name = {}) {
-    TimerType timer = make(std::forward<F>(on_expiry), name);
-    start(timer.id().slot, deadline);
+    TimerType timer = add("TimerService::at", std::forward<F>(on_expiry), name);
+    if (!timer.is_empty()) start(timer.id().slot, deadline);
     return timer;
   }
   /// Calls `on_tick` one period from now and then at each further period. std::invalid_argument
@@ -100,15 +107,14 @@ class BasicTimerService final : private HandleOwner {
   }
   template <class F>
   [[nodiscard]] TimerType every(Periodic schedule, F&& on_tick, Name name = {}) {
-    TimerType timer = make(std::forward<F>(on_tick), name);
-    start(timer.id().slot, schedule);
+    TimerType timer = add("TimerService::every", std::forward<F>(on_tick), name);
+    if (!timer.is_empty()) start(timer.id().slot, schedule);
     return timer;
   }
   /// A timer that waits to be armed with TimerType::rearm.
   template <class F>
   [[nodiscard]] TimerType make(F&& on_expiry, Name name = {}) {
-    line_.affinity().check("TimerService");
-    return {line_, timers_.add(adapt(std::forward<F>(on_expiry)), name)};
+    return add("TimerService::make", std::forward<F>(on_expiry), name);
   }
 
   /// On the wall clock only. Calls `on_change` each time the wall clock was set, whether or not a
@@ -153,6 +159,18 @@ class BasicTimerService final : private HandleOwner {
     }
   }
 
+  template <class F>
+  [[gnu::always_inline]] TimerType add(const char* call, F&& on_expiry, const Name& name) {
+    if (is_empty_function(on_expiry)) [[unlikely]]
+      fail_empty(call);
+    if (refuses(call)) [[unlikely]] {
+      drop_any(adapt(std::forward<F>(on_expiry)));
+      return {};
+    }
+    return {line(), timers_.add(adapt(std::forward<F>(on_expiry)), name)};
+  }
+  [[noreturn]] static void fail_empty(const char* call);
+
   void start(std::uint32_t slot, Time deadline);
   void start(std::uint32_t slot, const Periodic& schedule);
 
@@ -163,33 +181,36 @@ class BasicTimerService final : private HandleOwner {
   void set_period(HandlerId id, Duration period);
   [[nodiscard]] Duration remaining(HandlerId id) noexcept;
 
-  [[noreturn]] static void fail_cancelled(const char* call);
   [[nodiscard]] Time deadline_after(Duration delay) const noexcept;
   void mark_turn() noexcept {
     if (marked_turn_ == turns_) return;
     marked_turn_ = turns_;
     mark_ = queue_.next_sequence();
   }
-  void arm(std::uint32_t slot, Time deadline);
-  void arm_anywhere(std::uint32_t slot, Time deadline);
+  [[gnu::always_inline]] void arm(std::uint32_t slot, Time deadline);
+  [[gnu::noinline]] void arm_anywhere(std::uint32_t slot, Time deadline);
   void set_alarm(Time deadline);
   void give_period(Entry& entry, Period period);
   void take_period(Entry& entry) noexcept;
   [[nodiscard]] Duration slack_of(const Entry& entry) const noexcept;
 
-  void on_alarm();
+  std::size_t on_alarm();
   void collect_due(Time now);
   void collect_within_slack(Time now);
-  void run_batch(Time now);
+  [[nodiscard]] bool run_batch(Time now, std::size_t& called);
+  [[nodiscard, gnu::always_inline]] bool call(Entry& entry, const TickType& tick);
   bool put_back(Entry& entry, Time now);
   void begin_period(const Period& period, std::uint32_t slot, TickType& tick);
   void arm_for_the_next(Time now);
   [[nodiscard]] bool has_passed(Time deadline, Time turn) const noexcept;
-  void follow_wall_clock();
+  [[nodiscard]] bool follow_wall_clock(Time rang_for, std::size_t& called);
+  [[nodiscard]] Watch watch_alarm(const Alarm& alarm);
   void give_up_alarm();
   [[nodiscard]] Time turn_now() const;
 
   Reactor& reactor_;
+  Clock& clock_;
+  std::size_t timers_per_turn_;
   Table timers_;
   TimerQueue queue_;  // keyed by table slot; a deadline there includes the slack
   std::vector<Period> periods_;
@@ -201,21 +222,18 @@ class BasicTimerService final : private HandleOwner {
   std::vector<std::uint32_t> batch_;
   std::size_t next_in_batch_ = 0;
   std::vector<std::uint32_t> armed_late_;  // scratch of collect_due
-  bool in_run_ = false;
-  bool rings_on_ = false;  // the alarm, if it is left alone: somebody was due
+  bool rings_on_ = false;                  // the alarm, if it is left alone: some timer was due
 
   // Timers armed in the turn `marked_turn_` have sequence numbers from `mark_` on.
   std::uint64_t marked_turn_ = 0;
   std::uint32_t mark_ = 0;
 
   std::unique_ptr<Alarm> alarm_;
-  Time armed_for_ = Time::max();  // max: disarmed
+  Time armed_for_ = Time::max();  // max: disarmed; kEpoch also while it is served
   Watch alarm_watch_;
   const std::uint64_t& turns_;  // the reactor's
   struct WallSide;
   std::unique_ptr<WallSide> wall_;  // what only the wall clock needs; null on the others
-  Lifespan lifespan_;
-  Lifeline line_;
 };
 
 /// The handle of a timer. Move-only; cancels when destroyed. A one-shot that has fired keeps its
@@ -229,39 +247,35 @@ class [[nodiscard]] BasicTimer : public Handle {
 
   /// Arms it anew, `delay` from this call. A periodic one ticks on from there.
   void rearm(Duration delay) {
-    if (auto* s = service("Timer::rearm")) s->rearm(id(), s->deadline_after(delay));
+    if (auto* s = asked("Timer::rearm")) s->rearm(id(), s->deadline_after(delay));
   }
   /// Arms it anew. To later is the cheapest call of all: `rearm_at(reactor.now() + 30s)` for each
   /// event of an idle connection costs no system call and reads no clock.
   void rearm_at(Time deadline) {
-    if (auto* s = service("Timer::rearm_at")) s->rearm(id(), deadline);
+    if (auto* s = asked("Timer::rearm_at")) s->rearm(id(), deadline);
   }
   /// Changes the period: the next tick comes one new period after the last one, or after the start
   /// of the grid. A one-shot becomes periodic and keeps its deadline, if it is armed. One that is
   /// not armed is armed a period from now. std::invalid_argument when not positive.
   void set_period(Duration period) {
-    if (auto* s = service("Timer::set_period")) s->set_period(id(), period);
+    if (auto* s = asked("Timer::set_period")) s->set_period(id(), period);
   }
   /// Unarms it and keeps its callback.
   void disarm() {
-    if (auto* s = service("Timer::disarm")) s->disarm(id());
+    if (auto* s = asked("Timer::disarm")) s->disarm(id());
   }
   /// Time to the deadline; zero when it has passed or the timer is not armed.
   [[nodiscard]] Duration remaining() const noexcept {
-    auto* s = static_cast<Service*>(owner());
+    auto* s = static_cast<TimersOfClock*>(owner());
     return s == nullptr ? Duration::zero() : s->remaining(id());
   }
 
  private:
-  using Service = BasicTimerService<ClockT>;
-  friend Service;
+  using TimersOfClock = BasicTimerService<ClockT>;
+  friend TimersOfClock;
   using Handle::Handle;
 
-  Service* service(const char* call) const {
-    if (is_empty()) [[unlikely]]
-      Service::fail_cancelled(call);
-    return static_cast<Service*>(owner());
-  }
+  TimersOfClock* asked(const char* call) const { return static_cast<TimersOfClock*>(owner(call)); }
 };
 
 using TimerService = BasicTimerService<std::chrono::steady_clock>;
