@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -73,7 +74,19 @@ TEST_P(AllocationsOnEveryPoller, TenThousandPostedFunctionsAllocateNothing) {
 TEST_P(AllocationsOnEveryPoller, TenThousandDeferredFunctionsAllocateNothing) {
   std::size_t calls = 0;
   EXPECT_EQ(allocations_in_many([&] {
-              for (int i = 0; i < 3; ++i) reactor_.defer([&calls] { ++calls; });
+              std::array<Handle, 3> kept;
+              for (Handle& handle : kept) handle = reactor_.defer([&calls] { ++calls; });
+              turn();
+            }),
+            0U);
+  EXPECT_EQ(calls, 30'300U);
+}
+
+TEST_P(AllocationsOnEveryPoller, TenThousandFunctionsOfTheNextTurnAllocateNothing) {
+  std::size_t calls = 0;
+  EXPECT_EQ(allocations_in_many([&] {
+              std::array<Handle, 3> kept;
+              for (Handle& handle : kept) handle = reactor_.next_turn([&calls] { ++calls; });
               turn();
             }),
             0U);
@@ -234,10 +247,13 @@ TEST_P(SystemCallsOnEveryPoller, ChangesOfInterestAreJoinedIntoOneCallATurnAtMos
 TEST_P(SystemCallsOnEveryPoller, PostsAndDefersOfABusyLoopCostNothing) {
   const auto calls = calls_of([](Loop&) {},
                               [](Loop& loop) {
+                                std::array<Handle, 10> kept;
+                                std::array<Handle, 10> put_off;
                                 for (int i = 0; i < kTurns; ++i) {
-                                  for (int j = 0; j < 10; ++j) {
+                                  for (std::size_t j = 0; j < 10; ++j) {
                                     loop.reactor.post([] {});
-                                    loop.reactor.defer([] {});
+                                    kept[j] = loop.reactor.defer([] {});
+                                    put_off[j] = loop.reactor.next_turn([] {});
                                     loop.reactor.wake();
                                   }
                                   loop.reactor.dispatch();
@@ -273,7 +289,7 @@ TEST_P(SystemCallsOnEveryPoller, TheTimeOfATurnIsNoSystemCallAndNeitherAreTheChe
                                 for (int i = 0; i < kTurns; ++i) {
                                   static_cast<void>(loop.reactor.now());
                                   static_cast<void>(loop.reactor.counters());
-                                  loop.reactor.defer([] {});
+                                  static_cast<void>(loop.reactor.defer([] {}));
                                 }
                               });
   SKIP_UNLESS_TRACED(calls);

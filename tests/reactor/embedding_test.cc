@@ -20,6 +20,7 @@
 #include "detent/simulation.h"
 #include "support/conformance.h"
 #include "support/errors.h"
+#include "support/keep.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
@@ -70,7 +71,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
   const Watch alarm_watch = reactor_.watch(*alarm, {.readable = true}, [&](Ready) {
     heard.emplace_back("alarm");
     alarm->disarm();
-    reactor_.defer([&] { heard.emplace_back("deferred"); });
+    testing_support::keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
     reactor_.post([&] { heard.emplace_back("posted"); });
   });
   const pid_t loop = this_thread_number();
@@ -104,7 +105,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
   reactor_.post([] {});
   EXPECT_TRUE(pending()) << "posted";
   reactor_.dispatch();
-  reactor_.defer([] {});
+  testing_support::keep(reactor_.defer([] {}));
   EXPECT_TRUE(pending()) << "deferred";
   reactor_.dispatch();
   reactor_.wake();
@@ -124,7 +125,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
 }
 
 TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsCarriedOver) {
-  Reactor reactor(testing_support::on_poller(GetParam(), {.posted = 1}));
+  Reactor reactor(testing_support::on_poller(GetParam(), {.functions = 1}));
   int runs = 0;
   reactor.post([&] { ++runs; });
   reactor.post([&] { ++runs; });

@@ -18,6 +18,7 @@
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/conformance.h"
+#include "support/keep.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
 
@@ -56,7 +57,7 @@ TEST_P(ExceptionOnEveryPoller, EX_01_WhateverThrowsTheRestOfTheTurnIsDoneByTheNe
     const Handle after = reactor_.after_wait(callback("after_wait"));
     for (int i = 0; i < 2; ++i) {
       reactor_.post(callback("posted"));
-      reactor_.defer(callback("deferred"));
+      testing_support::keep(reactor_.defer(callback("deferred")));
     }
     const Watch watch =
         reactor_.watch(socket, {.readable = true}, [&, descriptor = callback("descriptor")](Ready) {
@@ -224,7 +225,7 @@ TEST_P(ExceptionOnEveryPoller, O6_AThrowingHookIsNotTheEndOfTheHooks) {
 
 class HandlerOnEveryPoller : public ExceptionOnEveryPoller {
  protected:
-  ReactorOptions with_handler(Callback<void(std::exception_ptr)> handler) {
+  ReactorOptions with_handler(Callback<void(std::exception_ptr, const Name&)> handler) {
     ReactorOptions options = on_poller(GetParam());
     options.on_exception = std::move(handler);
     return options;
@@ -240,8 +241,8 @@ class HandlerOnEveryPoller : public ExceptionOnEveryPoller {
 
 TEST_P(HandlerOnEveryPoller, O6_AHandlerGetsWhatIsThrownAndTheLoopGoesOn) {
   Trace handled;
-  Reactor reactor(
-      with_handler([&](const std::exception_ptr& e) { handled.push_back(text_of(e)); }));
+  Reactor reactor(with_handler(
+      [&](const std::exception_ptr& e, const Name&) { handled.push_back(text_of(e)); }));
   WatchedSocket socket;
   socket.send();
   const auto throw_once = [&](const char* text) {
@@ -255,8 +256,8 @@ TEST_P(HandlerOnEveryPoller, O6_AHandlerGetsWhatIsThrownAndTheLoopGoesOn) {
       reactor.watch(socket, {.readable = true},
                     [descriptor = throw_once("descriptor")](Ready) mutable { descriptor(); });
   reactor.post(throw_once("posted"));
-  reactor.defer(throw_once("deferred"));
-  reactor.defer([&] { reactor.stop(); });
+  testing_support::keep(reactor.defer(throw_once("deferred")));
+  testing_support::keep(reactor.defer([&] { reactor.stop(); }));
   reactor.run();
   std::sort(handled.begin(), handled.end());
   EXPECT_EQ(handled, (Trace{"after_wait", "before_wait", "deferred", "descriptor", "posted"}));
@@ -264,7 +265,7 @@ TEST_P(HandlerOnEveryPoller, O6_AHandlerGetsWhatIsThrownAndTheLoopGoesOn) {
 
 TEST_P(HandlerOnEveryPoller, O6_WithAHandlerNothingOfTheTurnIsLostEither) {
   int handled = 0;
-  Reactor reactor(with_handler([&](const std::exception_ptr&) { ++handled; }));
+  Reactor reactor(with_handler([&](const std::exception_ptr&, const Name&) { ++handled; }));
   int runs = 0;
   for (int i = 0; i < 10; ++i) {
     reactor.post([&] {
@@ -279,7 +280,8 @@ TEST_P(HandlerOnEveryPoller, O6_WithAHandlerNothingOfTheTurnIsLostEither) {
 }
 
 TEST_P(HandlerOnEveryPoller, O6_WhatTheHandlerThrowsLeavesRun) {
-  Reactor reactor(with_handler([](const std::exception_ptr& e) { std::rethrow_exception(e); }));
+  Reactor reactor(
+      with_handler([](const std::exception_ptr& e, const Name&) { std::rethrow_exception(e); }));
   reactor.post([] { throw Oops(); });
   EXPECT_THROW(reactor.run(), Oops);
   bool ran = false;
@@ -297,7 +299,7 @@ TEST_P(HandlerOnEveryPoller, O6_TheHandlerMayStopTheLoopAndEndWatches) {
   Watch watch;
   int calls = 0;
   std::optional<Reactor> reactor;
-  reactor.emplace(with_handler([&](const std::exception_ptr&) {
+  reactor.emplace(with_handler([&](const std::exception_ptr&, const Name&) {
     watch.cancel();
     reactor->stop();
   }));
@@ -313,7 +315,7 @@ TEST_P(HandlerOnEveryPoller, O6_TheHandlerMayStopTheLoopAndEndWatches) {
 
 TEST_P(HandlerOnEveryPoller, O6_TheHandlerGetsWhatAHookThrowsInPrepareToo) {
   int handled = 0;
-  Reactor reactor(with_handler([&](const std::exception_ptr&) { ++handled; }));
+  Reactor reactor(with_handler([&](const std::exception_ptr&, const Name&) { ++handled; }));
   const Handle hook = reactor.before_wait([&, thrown = false]() mutable {
     if (!std::exchange(thrown, true)) throw Oops();
   });
@@ -326,7 +328,7 @@ TEST_P(HandlerOnEveryPoller, O6_TheHandlerGetsWhatAHookThrowsInPrepareToo) {
 TEST_P(HandlerOnEveryPoller, O5_TheMisuseOfANestedRunReachesTheHandlerToo) {
   Trace handled;
   std::optional<Reactor> reactor;
-  reactor.emplace(with_handler([&](const std::exception_ptr& e) {
+  reactor.emplace(with_handler([&](const std::exception_ptr& e, const Name&) {
     handled.push_back(text_of(e));
     reactor->stop();
   }));

@@ -24,7 +24,7 @@ class HandlerInATurn : public testing::TestWithParam<std::string_view> {
  protected:
   HandlerInATurn()
       : reactor_({.poller = make_poller(GetParam()),
-                  .on_exception = [this](std::exception_ptr) { handle_(); }}) {}
+                  .on_exception = [this](std::exception_ptr, const Name&) { handle_(); }}) {}
 
   Callback<void()> handle_;
   Reactor reactor_;

@@ -20,6 +20,7 @@
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "detent/unique_fd.h"
+#include "support/keep.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
 
@@ -214,7 +215,7 @@ TEST_P(Lifetime, L1_EndedInThePhasesAroundItsOwn) {
     if (phase == "before_wait") hook = reactor_->before_wait(end_once);
     if (phase == "after_wait") hook = reactor_->after_wait(end_once);
     if (phase == "posted") reactor_->post(end_once);
-    if (phase == "deferred") reactor_->defer(end_once);
+    if (phase == "deferred") testing_support::keep(reactor_->defer(end_once));
     start(r);
     turn();
     expect_ended(r);
@@ -632,7 +633,7 @@ TEST_P(LifetimeOfOwners, L3_TheEndOfTheLoopDestroysTheCapturesOfAllThatIsLeft) {
   const Handle before = reactor->before_wait([capture] {});
   const Handle after = reactor->after_wait([capture] {});
   reactor->post([capture] {});
-  reactor->defer([capture] {});
+  testing_support::keep(reactor->defer([capture] {}));
   EXPECT_EQ(capture.use_count(), 6);
   reactor.reset();
   EXPECT_EQ(capture.use_count(), 1);

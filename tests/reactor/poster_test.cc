@@ -21,6 +21,7 @@
 #include "detent/reactor.h"
 #include "mailbox.h"
 #include "support/descriptor_table.h"
+#include "support/keep.h"
 #include "support/kernel_view.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
@@ -154,7 +155,7 @@ TEST(MailboxProtocol, W1_TheAnnouncementOfASleepIsTakenBackByTheFirstWhoWrites) 
   EXPECT_TRUE(mailbox.post([] {}));
   EXPECT_FALSE(is_readable(mailbox.wakeup().fd())) << "nobody sleeps";
   EXPECT_FALSE(mailbox.may_sleep());
-  FunctionQueue queue;
+  TurnQueue<Callback<void()>> queue;
   mailbox.collect(queue);
   EXPECT_TRUE(mailbox.may_sleep());
   mailbox.request_wake();
@@ -173,7 +174,7 @@ TEST(MailboxProtocol, W1_TheAnnouncementOfASleepIsTakenBackByTheFirstWhoWrites) 
 
 TEST(MailboxProtocol, W1_CollectingTellsWhetherAnotherThreadWasFirstToPost) {
   Mailbox mailbox;
-  FunctionQueue queue;
+  TurnQueue<Callback<void()>> queue;
   const auto post = [&] { EXPECT_TRUE(mailbox.post([] {})); };
   for (const bool elsewhere : {false, true, false}) {
     if (elsewhere) std::thread(post).join();
@@ -201,9 +202,10 @@ class SteppingClock final : public Clock {
 
 class FloodOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
-  void make(Budgets budgets = {}) {
+  void make(Budgets budgets = {}, bool gathers = true) {
     ReactorOptions options = on_poller(GetParam(), budgets);
     options.clock = &clock_;
+    options.gather_posts = gathers;
     reactor_.emplace(std::move(options));
     clock_.reads = 0;
   }
@@ -235,6 +237,14 @@ TEST_P(FloodOnEveryPoller,
   EXPECT_EQ(reads_in_turn(1), 0) << "that was no flood";
 }
 
+TEST_P(FloodOnEveryPoller, W3_UnlessItIsAskedForNoEventWaitsForMorePosts) {
+  make({}, false);
+  for (int i = 0; i < 3; ++i) {
+    post_elsewhere(32);
+    EXPECT_EQ(reads_in_turn(32), 0);
+  }
+}
+
 TEST_P(FloodOnEveryPoller, W1_FewerPostsAndALoopsOwnAreNoFlood) {
   make();
   post_elsewhere(31);
@@ -244,7 +254,7 @@ TEST_P(FloodOnEveryPoller, W1_FewerPostsAndALoopsOwnAreNoFlood) {
 }
 
 TEST_P(FloodOnEveryPoller, W1_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
-  make({.posted = 64});
+  make({.functions = 64});
   post(100);
   EXPECT_EQ(reads_in_turn(64), 0);
   post_elsewhere(1);
@@ -252,7 +262,7 @@ TEST_P(FloodOnEveryPoller, W1_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
 }
 
 TEST_P(FloodOnEveryPoller, W1_ALoopThatWouldNotSleepLetsNothingGather) {
-  make({.posted = 40});
+  make({.functions = 40});
   const auto flood = [&] {
     post_elsewhere(32);
     EXPECT_EQ(reads_in_turn(32), 1);
@@ -268,7 +278,7 @@ TEST_P(FloodOnEveryPoller, W1_ALoopThatWouldNotSleepLetsNothingGather) {
   EXPECT_EQ(clock_.reads, 2);
 
   flood();
-  reactor_->defer([&] { reactor_->defer([] {}); });
+  testing_support::keep(reactor_->defer([&] { testing_support::keep(reactor_->defer([] {})); }));
   reactor_->dispatch();
   post(1);
   EXPECT_EQ(reads_in_turn(2), 0) << "something is deferred";
@@ -369,12 +379,12 @@ TEST_P(PosterOnEveryPoller, W2_WhatRanIsDestroyedOnTheLoopsThreadOutsideTheLock)
 }
 
 TEST_P(PosterOnEveryPoller, W2_CarriedOverFunctionsAreDestroyedUnrunToo) {
-  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam(), {.posted = 1}));
+  std::optional<Reactor> reactor(std::in_place, on_poller(GetParam(), {.functions = 1}));
   const auto capture = std::make_shared<int>();
   int runs = 0;
   for (int i = 0; i < 5; ++i) {
     reactor->post([&runs, capture] { ++runs; });
-    reactor->defer([&runs, capture] { ++runs; });
+    testing_support::keep(reactor->defer([&runs, capture] { ++runs; }));
   }
   reactor->dispatch();
   EXPECT_EQ(runs, 2);
@@ -447,7 +457,8 @@ TEST_P(PosterOnEveryPoller, W2_AStopLeavesPostedFunctionsForTheNextRun) {
 TEST_P(PosterOnEveryPoller, W1_FunctionsThatCannotBeCopiedCanBePosted) {
   int result = 0;
   reactor_.post([&result, owned = std::make_unique<int>(7)] { result = *owned; });
-  reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; });
+  testing_support::keep(
+      reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; }));
   turn();
   EXPECT_EQ(result, 70);
 }

@@ -21,6 +21,7 @@
 #include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/keep.h"
 #include "support/kernel_view.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
@@ -51,7 +52,7 @@ class AffinityOnEveryPoller : public ReactorOnEveryPoller {
     Calls calls = {
         {"Reactor::watch",
          [this] { static_cast<void>(reactor_.watch(free_, {.readable = true}, [](Ready) {})); }},
-        {"Reactor::defer", [this] { reactor_.defer([] {}); }},
+        {"Reactor::defer", [this] { static_cast<void>(reactor_.defer([] {})); }},
         {"Reactor::run", [this] { reactor_.run(); }},
         {"Reactor::run_once", [this] { static_cast<void>(reactor_.run_once(0ns)); }},
         {"Reactor::now", [this] { static_cast<void>(reactor_.now()); }},
@@ -289,7 +290,7 @@ TEST_P(AffinityOnEveryPoller, SG_08_O8_WhatAForkedChildDestroysIsUnharmedInThePa
   Handle before = owned->before_wait([&] { ++hooks; });
   Handle after = owned->after_wait([&] { ++hooks; });
   owned->post([] {});
-  owned->defer([] {});
+  testing_support::keep(owned->defer([] {}));
   const auto kernels_book = [&] {
     return capabilities_.native_handle ? epoll_info(owned->native_handle()) : std::string();
   };
@@ -320,7 +321,7 @@ TEST_P(AffinityOnEveryPoller, O8_AChildForkedInACallbackMayDestroyTheLoopToo) {
   watch = owned->watch(socket, {.readable = true}, [&](Ready) { ++received; });
   owned->post([&] {
     child_fine = holds_in_a_forked_child([&] {
-      EXPECT_THROW(owned->defer([] {}), std::logic_error);
+      EXPECT_THROW(static_cast<void>(owned->defer([] {})), std::logic_error);
       watch.cancel();
       owned.reset();
     });
@@ -339,7 +340,7 @@ TEST_P(AffinityOnEveryPoller, O8_TheChildFreesTheCapturesAndClosesTheDescriptors
   const Watch watch = owned->watch(socket_, {.readable = true}, [capture](Ready) {});
   const Handle hook = owned->before_wait([capture] {});
   owned->post([capture] {});
-  owned->defer([capture] {});
+  testing_support::keep(owned->defer([capture] {}));
   const bool held_in_child = holds_in_a_forked_child([&] {
     owned.reset();
     EXPECT_EQ(capture.use_count(), 1);

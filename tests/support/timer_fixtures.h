@@ -45,17 +45,17 @@ inline void be_busy_until(TimePoint t) {
 /// A logic test: no kernel, no sleep.
 class SimulatedTimers : public testing::Test {
  protected:
-  explicit SimulatedTimers(Budgets budgets = {}) { make(budgets); }
+  explicit SimulatedTimers(TimerServiceOptions options = {}) { make(options); }
 
   /// Starts anew, at the same virtual time.
-  void make(Budgets budgets = {}, std::optional<std::uint64_t> seed = std::nullopt) {
+  void make(TimerServiceOptions options = {}, std::optional<std::uint64_t> seed = std::nullopt) {
     timers_.reset();
     reactor_.reset();
     auto poller = std::make_unique<SimulatedPoller>(clock_, seed);
     poller_ = poller.get();
-    reactor_ = std::make_unique<Reactor>(
-        ReactorOptions{.poller = std::move(poller), .clock = &alarms_, .budgets = budgets});
-    timers_ = std::make_unique<TimerService>(*reactor_);
+    reactor_ =
+        std::make_unique<Reactor>(ReactorOptions{.poller = std::move(poller), .clock = &alarms_});
+    timers_ = std::make_unique<TimerService>(*reactor_, options);
     trace_.reset();
     trace_ = std::make_unique<testing::ScopedTrace>(
         __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(poller_->seed()));

@@ -44,7 +44,7 @@ void PrintTo(const Told& told, std::ostream* out) {
 
 class ClockChangeSimulated : public testing_support::SimulatedTimers {
  protected:
-  explicit ClockChangeSimulated(Budgets budgets = {}) : SimulatedTimers(budgets) {}
+  explicit ClockChangeSimulated(TimerServiceOptions options = {}) : SimulatedTimers(options) {}
 
   auto record() {
     return [this](const WallTick& tick) {

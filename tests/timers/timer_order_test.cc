@@ -210,7 +210,7 @@ TEST_F(TimerOrder, TM2_ZeroDelayFromADeferredFunctionIsTheNextTurn) {
   const Timer a = after(10ms, 'a');
   Timer b;
   clock_.pass(10ms);
-  reactor_->defer([&] {
+  const Handle deferred = reactor_->defer([&] {
     calls_ += 'd';
     b = after(0ns, 'b');
   });
@@ -402,7 +402,7 @@ TEST_F(TimerOrder, TM2_AnEarlierMemberMayBeArmedAgainByALaterOne) {
 
 class TimerBudget : public TimerOrder {
  protected:
-  TimerBudget() { make({.timers = 3}); }
+  TimerBudget() { make({.timers_per_turn = 3}); }
 };
 
 TEST_F(TimerBudget, O2_WhatIsLeftOverIsCalledInTheNextTurnsInOrder) {
@@ -467,8 +467,8 @@ TEST_F(TimerBudget, O2_ZeroDelayTimersThatRearmThemselvesDoNotStarveTheOthers) {
 }
 
 TEST_P(TimerOrderOnEveryPoller, O2_TheBudgetLosesNoTimer) {
-  Reactor reactor({.poller = make_poller(GetParam()), .budgets = {.timers = 7}});
-  TimerService timers(reactor);
+  Reactor reactor({.poller = make_poller(GetParam())});
+  TimerService timers(reactor, {.timers_per_turn = 7});
   std::vector<int> calls;
   std::vector<Timer> handles;
   const TimePoint deadline = kernel_clock().now() + 1ms;
@@ -584,7 +584,7 @@ TEST_F(TimerOrder, O6_AHandlerForExceptionsLetsTheLoopGoOn) {
   VirtualClock clock;
   Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock),
                    .clock = &clock,
-                   .on_exception = [&](const std::exception_ptr&) { ++handled; }});
+                   .on_exception = [&](const std::exception_ptr&, const Name&) { ++handled; }});
   TimerService timers(reactor);
   const Timer a = timers.after(10ms, [] { throw Thrown(); });
   const Timer b = timers.after(10ms, append('b'));

@@ -304,15 +304,6 @@ TEST_F(TimerPeriodic, TM4_APeriodicTimerThatStartsLateDoesNotBurst) {
   expect_turn({{10ms, 10ms, 1}});
 }
 
-TEST_F(TimerPeriodic, D4_ATimerThatTicksInEveryTurnIsNotTakenForABusyLoop) {
-  const Timer timer = timers_->every({.period = 1ms, .missed = Missed::each}, record());
-  clock_.pass(5s);
-  while (turn() > 0) {
-  }
-  EXPECT_EQ(5'000U, told_.size());
-  EXPECT_EQ(0U, reactor_->counters().spins) << reactor_->counters().spinning.text;
-}
-
 TEST_P(TimerPeriodicOnEveryPoller, TM5_WhatATickDoesToItsTimerTakesEffectAtOnce) {
   int cancelled_calls = 0;
   int destroyed_calls = 0;
@@ -342,16 +333,6 @@ TEST_P(TimerPeriodicOnEveryPoller, TM5_WhatATickDoesToItsTimerTakesEffectAtOnce)
     EXPECT_EQ(last_told + 5ms, ticks[i].scheduled);
     EXPECT_GE(ticks[i].now, ticks[i].scheduled);
   }
-}
-
-TEST_P(TimerPeriodicOnEveryPoller, D4_AZeroDelayTimerInEveryTurnIsNotTakenForABusyLoop) {
-  int calls = 0;
-  Timer timer = timers_->make([&] {
-    if (++calls < 3'000) timer.rearm(0ns);
-  });
-  timer.rearm(0ns);
-  run_callbacks(3'000);
-  EXPECT_EQ(0U, reactor_.counters().spins) << reactor_.counters().spinning.text;
 }
 
 TEST_P(TimerPeriodicOnEveryPoller, TM4_EachIsCalledForEveryPeriod) {

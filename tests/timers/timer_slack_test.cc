@@ -180,7 +180,7 @@ TEST_F(TimerSlack, TM8_ATimerArmedInThisTurnWaitsForTheNextWhateverItsSlack) {
 }
 
 TEST_F(TimerSlack, TM8_TheBudgetHoldsForWhatSharesAWakeUp) {
-  make({.timers = 3});
+  make({.timers_per_turn = 3});
   std::vector<Timer> timers;
   for (int i = 0; i < 10; ++i) {
     timers.push_back(timers_->every({.period = 1s, .slack = 5ms}, record()));
