@@ -107,12 +107,18 @@ class Callback<R(Args...)> {
   template <class F>
   static constexpr bool kPlain = kStoredInline<F>&& std::is_trivially_copyable_v<F>;
 
-  // Small plain arguments go on in registers, all others as references to the caller's.
+  // Small plain arguments go on in registers, all others as references to the caller's. What a
+  // reference is to may be incomplete yet.
   template <class Arg>
-  static constexpr bool kPassedByValue = std::is_trivially_copyable_v<Arg> &&
-                                         sizeof(Arg) <= sizeof(void*);
+  static constexpr bool passed_by_value() noexcept {
+    if constexpr (std::is_reference_v<Arg>) {
+      return false;
+    } else {
+      return std::is_trivially_copyable_v<Arg> && sizeof(Arg) <= sizeof(void*);
+    }
+  }
   template <class Arg>
-  using Passed = std::conditional_t<kPassedByValue<Arg>, Arg, Arg&&>;
+  using Passed = std::conditional_t<passed_by_value<Arg>(), Arg, Arg&&>;
 
   template <class F>
   static R invoke(std::byte* storage, Passed<Args>... args) {
