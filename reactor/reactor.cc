@@ -113,6 +113,7 @@ std::uint64_t Reactor::turn() const noexcept {
 }
 
 void Reactor::check_thread(const char* call) const { state_->affinity.check(call); }
+const Lifeline& Reactor::line() const noexcept { return state_->line; }
 
 TimePoint Reactor::now() const {
   state_->affinity.check("Reactor::now");

@@ -174,6 +174,9 @@ class Reactor final : private HandleOwner {
   /// For a source: throws std::logic_error that names `call` when used by another thread or in a
   /// forked child.
   void check_thread(const char* call) const;
+  /// For a source that may outlive the loop: a copy of this says whether the loop still lives, and
+  /// checks the thread.
+  [[nodiscard]] const Lifeline& line() const noexcept;
 
  private:
   friend class Watch;
