@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/connection.h"
 
+#include <algorithm>
 #include <span>
 #include <stdexcept>
 #include <utility>
+
+#include "setup_error.h"
 
 namespace detent {
 namespace {
@@ -45,21 +48,78 @@ std::span<const std::byte> as_bytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
+std::unique_ptr<Transport> checked(std::unique_ptr<Transport> transport) {
+  if (transport == nullptr) throw std::invalid_argument("Connection: the transport is null");
+  return transport;
+}
+
+CallbackOwner<ConnectionKind> checked(const CallbackOwner<ConnectionKind>& kind) {
+  CallbackOwner<ConnectionKind> shared(kind);
+  if (CallbackOwner<ConnectionKind>::Call(shared)->options.bytes_per_turn == 0) {
+    throw std::invalid_argument("Connection: ConnectionOptions::bytes_per_turn is 0");
+  }
+  return shared;
+}
+
 }  // namespace
 
 Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
                        ConnectionHandlers handlers, Name name)
-    : timers_(timers),
-      handlers_(std::make_shared<ConnectionHandlers>(std::move(handlers))),
-      transport_(std::move(transport)),
-      watch_(timers.reactor().watch(
-          *transport_, interest_, [this](Ready ready) { on_ready(ready); }, name)) {}
+    : Connection(timers, std::move(transport), {}, std::move(handlers), name) {}
+
+Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
+                       ConnectionOptions options, ConnectionHandlers handlers, Name name)
+    : Connection(timers, std::move(transport),
+                 CallbackOwner(ConnectionKind{std::move(handlers), options, name})) {}
+
+Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
+                       const CallbackOwner<ConnectionKind>& kind)
+    : Connection(timers.reactor(), std::move(transport), kind, true) {}
+
+Connection::Connection(Reactor& reactor, std::unique_ptr<Transport> transport,
+                       const CallbackOwner<ConnectionKind>& kind, bool handlers_are_users)
+    : reactor_(reactor),
+      line_(reactor.line()),
+      kind_(checked(kind)),
+      transport_(checked(std::move(transport))),
+      handlers_are_users_(handlers_are_users),
+      watch_(watch()) {}
+
+Connection::~Connection() { cut(); }
+
+// The watch first: a descriptor leaves the poller before it is closed.
+void Connection::cut() noexcept {
+  watch_.cancel();
+  later_.cancel();
+  kind_.end();
+}
+
+Watch Connection::watch() {
+  const Name name = CallbackOwner<ConnectionKind>::Call(kind_)->name;
+  try {
+    return reactor_.watch_source(
+        transport_->fd(), [this](Ready ready) { return on_ready(ready); }, name);
+  } catch (const std::system_error& error) {
+    fail_setting_up("Connection", name, error);
+  }
+}
+
+// False when nothing is to be done any more.
+bool Connection::usable(const char* call) const { return line_.check(call) && is_open(); }
+
+template <class Handler, class... Args>
+void Connection::call(Handler& handler, Args&&... args) {
+  if (handlers_are_users_) {
+    tell(handler, std::forward<Args>(args)...);
+  } else if (handler) {
+    handler(*this, std::forward<Args>(args)...);
+  }
+}
 
 // ---- writing
 
 void Connection::write(std::string_view bytes) {
-  timers_.reactor().check("Connection::write");
-  if (!is_open() || (writing_ == Side::ended && reason_)) return;
+  if (!usable("Connection::write") || (writing_ == Side::ended && reason_)) return;
   if (writing_ != Side::open) throw std::logic_error("Connection::write: after finish");
   if (!queue_.empty()) return queue_.append(bytes);
   const IoResult result = transport_->write(as_bytes(bytes));
@@ -68,8 +128,7 @@ void Connection::write(std::string_view bytes) {
 }
 
 void Connection::finish() {
-  timers_.reactor().check("Connection::finish");
-  if (!is_open() || writing_ != Side::open) return;
+  if (!usable("Connection::finish") || writing_ != Side::open) return;
   writing_ = Side::ending;
   if (queue_.empty()) send_end();
 }
@@ -114,36 +173,36 @@ void Connection::on_write_error(std::error_code error) {
 // ---- reading
 
 void Connection::pause_reading() {
-  timers_.reactor().check("Connection::pause_reading");
+  if (!usable("Connection::pause_reading")) return;
   reading_paused_ = true;
-  if (is_open()) update_interest();
+  update_interest();
 }
 
 void Connection::resume_reading() {
-  timers_.reactor().check("Connection::resume_reading");
+  if (!usable("Connection::resume_reading")) return;
   reading_paused_ = false;
-  if (!is_open()) return;
   update_interest();
   if (may_hold_more_) come_back();
 }
 
-void Connection::on_ready(Ready ready) {
-  const Lifespan::Guard alive(lifespan_);
-  const auto handlers = handlers_;
-  dispatching_ = true;
+std::size_t Connection::on_ready(Ready ready) {
+  Served served = {CallbackOwner<ConnectionKind>::Call(kind_)};
+  served_ = &served;
   try {
-    serve(ready, alive);
+    if (is_open()) serve(ready, served);
+    if (served && !is_open()) report(served);
   } catch (...) {
-    if (alive) dispatching_ = false;
-    if (alive && (!is_open() || may_hold_more_)) come_back();
+    if (served) {
+      served_ = nullptr;
+      if (is_open() ? may_hold_more_ : !reported_) come_back();
+    }
     throw;
   }
-  if (!alive) return;
-  dispatching_ = false;
-  if (!is_open()) report();
+  if (served) served_ = nullptr;
+  return served.calls;
 }
 
-void Connection::serve(Ready ready, const Lifespan::Guard& alive) {
+void Connection::serve(Ready ready, const Served& served) {
   const bool broken = ready.error || ready.hangup || ready.invalid;
   const bool was_blocked = write_blocked_ != Blocked::no;
   const bool may_write =
@@ -155,47 +214,63 @@ void Connection::serve(Ready ready, const Lifespan::Guard& alive) {
     // After a failure, whoever has paused reading until the queue is empty must not wait for ever.
     const bool freed = writing_ == Side::open || (writing_ == Side::ended && reading_paused_);
     const bool drained = is_open() && write_blocked_ == Blocked::no && freed;
-    if (drained && handlers_->on_drained) handlers_->on_drained();
+    if (drained) call(served.kind->handlers.on_drained);
   }
-  if (alive && is_open() && wants_to_read() && (may_read || broken)) read_some(alive);
+  if (served && is_open() && input_held_) give_held_input(served);
+  if (served && is_open() && wants_to_read() && (may_read || broken)) read_some(served);
   // The reactor silences a watch after an error that nobody asked for; this one has been read.
   const bool silenced = ready.error && !ready.hangup && !ready.readable && !ready.writable;
-  if (alive && is_open() && silenced) watch_.resume();
+  if (served && is_open() && silenced) watch_.resume();
   // The read has taken what the write was waiting for.
-  if (alive && is_open() && write_blocked_ == Blocked::until_readable) flush();
+  if (served && is_open() && write_blocked_ == Blocked::until_readable) flush();
 }
 
-void Connection::read_some(const Lifespan::Guard& alive) {
-  const std::uint64_t turn = timers_.reactor().counters().turns;
-  // The descriptor and come_back() may both lead here in one turn.
-  if (spent_in_turn_ == turn) return come_back();
-  const auto handlers = handlers_;
+void Connection::hold_input() {
+  input_held_ = true;
+  come_back();
+}
+
+void Connection::give_held_input(const Served& served) {
+  input_held_ = false;
+  call(served.kind->handlers.on_data, std::string_view());
+}
+
+// The descriptor and come_back() may both lead here in one turn.
+std::size_t Connection::left_to_read(const Served& served) noexcept {
+  if (const std::uint64_t turn = reactor_.turn(); read_turn_ != turn) {
+    read_turn_ = turn;
+    read_in_turn_ = 0;
+  }
+  return served.kind->options.bytes_per_turn - read_in_turn_;
+}
+
+void Connection::read_some(const Served& served) {
   const ReceiveBuffer receive_buffer;
-  const std::span<std::byte> buffer = receive_buffer.bytes();
-  for (std::size_t left = timers_.reactor().budgets().reads; left > 0; --left) {
+  while (const std::size_t left = left_to_read(served)) {
+    const std::span<std::byte> all = receive_buffer.bytes();
+    const std::span<std::byte> buffer = all.first(std::min(all.size(), left));
     const IoResult result = transport_->read(buffer);
     if (result.error) return end(reason_ ? reason_ : result.error);
-    if (result.end_of_stream) return on_peer_end();
+    if (result.end_of_stream) return on_peer_end(served);
+    read_in_turn_ += result.size;
     read_blocked_ =
         result.blocked == Blocked::until_writable ? result.blocked : Blocked::until_readable;
     may_hold_more_ = result.size == buffer.size();
     update_interest();
     if (result.blocked != Blocked::no) return;
 
-    if (handlers->on_data) handlers->on_data(as_text(buffer.first(result.size)));
+    call(served.kind->handlers.on_data, as_text(buffer.first(result.size)));
     // After a short read there is nothing left, so another would be in vain.
-    if (!alive || !may_hold_more_ || !is_open() || !wants_to_read()) return;
+    if (!served || !may_hold_more_ || !is_open() || !wants_to_read()) return;
   }
-  spent_in_turn_ = turn;
   come_back();
 }
 
-void Connection::on_peer_end() {
+void Connection::on_peer_end(const Served& served) {
   peer_ended_ = true;
   if (writing_ == Side::ended) return end(reason_);
   update_interest();  // an end of stream stays readable for ever
-  const auto handlers = handlers_;
-  if (handlers->on_end) return handlers->on_end();
+  if (served.kind->handlers.on_end) return call(served.kind->handlers.on_end);
   finish();
 }
 
@@ -213,8 +288,7 @@ void Connection::update_interest() {
 // ---- the end
 
 void Connection::close(std::error_code reason) {
-  timers_.reactor().check("Connection::close");
-  if (is_open()) end(reason);
+  if (usable("Connection::close")) end(reason);
 }
 
 // The watch first: a descriptor leaves the poller before it is closed.
@@ -223,25 +297,24 @@ void Connection::end(std::error_code reason) {
   transport_.reset();
   queue_.clear();
   reason_ = reason;
-  if (!dispatching_) come_back();
+  if (served_ == nullptr) come_back();
 }
 
 // In the next turn: to report an end that was brought about outside of a callback, or to read on
 // where the budget ran out, since a transport may hold bytes that its descriptor does not announce.
 void Connection::come_back() {
-  later_ = timers_.after(Duration::zero(), [this] {
-    if (is_open()) {
-      on_ready({.readable = true});
-    } else {
-      report();
-    }
-  });
+  if (std::exchange(comes_back_, true)) return;
+  later_ = reactor_.next_turn(
+      [this] {
+        comes_back_ = false;
+        on_ready({.readable = true});
+      },
+      CallbackOwner<ConnectionKind>::Call(kind_)->name);
 }
 
-void Connection::report() {
+void Connection::report(const Served& served) {
   if (std::exchange(reported_, true)) return;
-  const auto handlers = handlers_;
-  if (handlers->on_closed) handlers->on_closed(reason_);
+  call(served.kind->handlers.on_closed, reason_);
 }
 
 }  // namespace detent

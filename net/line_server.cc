@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/line_server.h"
 
+#include <iterator>
+#include <stdexcept>
 #include <utility>
 
 namespace detent {
 
-struct LineServer::Client {
-  Client(LineServer& server, Socket socket)
-      : timers(server.timers_),
-        handlers(server.handlers_),
-        parser(server.max_line_length_),
-        connection(server.timers_, std::make_unique<Socket>(std::move(socket)),
-                   {.on_data = [this](std::string_view bytes) { on_data(bytes); },
-                    .on_end = [this] { on_end(); },
-                    .on_closed = [this, &server](std::error_code e) { server.close(place, e); }},
-                   server.name_) {}
+// All clients have the same handlers, so a handler has to find its client.
+struct LineServer::Client final : Connection {
+  Client(LineServer& of, Socket socket)
+      : Connection(of.reactor_, std::make_unique<Socket>(std::move(socket)), of.kind_, false),
+        server(of),
+        handlers(of.handlers_),
+        parser(Call(handlers)->max_line_length) {}
+  ~Client() { cut_all(); }
 
+  static Client& of(Connection& connection) { return static_cast<Client&>(connection); }
+
+  void cut_all() noexcept {
+    cut();
+    handlers.end();
+  }
   void on_data(std::string_view bytes);
   void on_end();
+  void on_closed(std::error_code reason);
   void go_on();
-  bool give_lines();
+  bool give_lines(const Call& call);
 
-  TimerService& timers;
-  std::shared_ptr<Handlers> handlers;
+  LineServer& server;
+  CallbackOwner<Handlers> handlers;
   LineParser parser;
   bool peer_ended = false;
   Clients::iterator place;
-  Timer again;  // gives the lines behind one whose callback threw
-  Lifespan lifespan;
-  Connection connection;
 };
 
 LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on_line, Name name)
@@ -36,31 +40,50 @@ LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on
 
 LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, LineServerOptions options,
                        OnLine on_line, Name name)
-    : timers_(timers),
-      name_(name),
-      max_line_length_(LineParser(options.max_line_length).max_length()),
-      handlers_(std::make_shared<Handlers>(
-          Handlers{std::move(on_line), std::move(options.on_accepted),
-                   std::move(options.on_partial_line), std::move(options.on_closed)})),
+    : reactor_(timers.reactor()),
+      handlers_(checked({.on_line = std::move(on_line),
+                         .on_accepted = std::move(options.on_accepted),
+                         .on_partial_line = std::move(options.on_partial_line),
+                         .on_closed = std::move(options.on_closed),
+                         .max_line_length = LineParser(options.max_line_length).max_length()})),
+      kind_(make_kind(options.connection, name)),
       listener_(
-          timers, endpoint, std::move(options.listener),
+          "LineServer", timers, endpoint, std::move(options.listener),
           [this](Socket socket, const Endpoint& peer) { accept(std::move(socket), peer); }, name) {}
 
-LineServer::~LineServer() = default;
+// Rule 8 (handle.h): the handles first, then what the callbacks captured, while all members live.
+LineServer::~LineServer() {
+  listener_.cut();
+  for (const auto& client : clients_) client->cut_all();
+  handlers_.end();
+}
+
+LineServer::Handlers LineServer::checked(Handlers handlers) {
+  if (!handlers.on_line) throw std::invalid_argument("LineServer: on_line is empty");
+  return handlers;
+}
+
+ConnectionKind LineServer::make_kind(ConnectionOptions options, Name name) {
+  ConnectionHandlers handlers;
+  handlers.on_data = [](Connection& c, std::string_view bytes) { Client::of(c).on_data(bytes); };
+  handlers.on_end = [](Connection& c) { Client::of(c).on_end(); };
+  handlers.on_closed = [](Connection& c, std::error_code e) { Client::of(c).on_closed(e); };
+  return {std::move(handlers), options, name};
+}
 
 void LineServer::accept(Socket socket, const Endpoint& peer) {
   Client& client = *clients_.emplace_back(std::make_unique<Client>(*this, std::move(socket)));
   client.place = std::prev(clients_.end());
-  const auto handlers = handlers_;
-  if (handlers->on_accepted) handlers->on_accepted(client.connection, peer);
+  const Call call(client.handlers);
+  if (call->on_accepted) call->on_accepted(client, peer);
 }
 
 // The callback may destroy the server; the client stays for its sake until it returns.
-void LineServer::close(Clients::iterator place, std::error_code reason) {
-  const auto handlers = handlers_;
-  const std::unique_ptr<Client> client = std::move(*place);
-  clients_.erase(place);
-  if (handlers->on_closed) handlers->on_closed(client->connection, reason);
+void LineServer::Client::on_closed(std::error_code reason) {
+  const std::unique_ptr<Client> self = std::move(*place);
+  server.clients_.erase(place);
+  const Call call(handlers);
+  tell(call->on_closed, reason);
 }
 
 void LineServer::Client::on_data(std::string_view bytes) {
@@ -74,33 +97,28 @@ void LineServer::Client::on_end() {
 }
 
 void LineServer::Client::go_on() {
-  if (!connection.is_open()) return;  // closed while `again` was waiting
-  const Lifespan::Guard alive(lifespan);
-  const auto keep = handlers;
-  if (!give_lines()) return;
+  const Call call(handlers);
+  if (!give_lines(call)) return;
   // Before the length is judged: what a line begins with must not depend on how TCP cut it.
-  const bool unfinished = !peer_ended && !parser.partial().empty();
-  if (unfinished && keep->on_partial_line) keep->on_partial_line(connection, parser.partial());
-  if (!alive) return;
+  if (!peer_ended && !parser.partial().empty()) tell(call->on_partial_line, parser.partial());
+  if (!call) return;
   if (parser.too_long()) {
-    connection.close(std::make_error_code(std::errc::message_size));
+    close(std::make_error_code(std::errc::message_size));
   } else if (peer_ended) {
-    connection.finish();
+    finish();
   }
 }
 
 // False when the client has been closed or destroyed meanwhile.
-bool LineServer::Client::give_lines() {
-  const Lifespan::Guard alive(lifespan);
-  const auto keep = handlers;
+bool LineServer::Client::give_lines(const Call& call) {
   const auto next = peer_ended ? &LineParser::finish : &LineParser::next;
   try {
     while (const auto line = (parser.*next)()) {
-      keep->on_line(connection, *line);
-      if (!alive || !connection.is_open()) return false;
+      tell(call->on_line, *line);
+      if (!call || !is_open()) return false;
     }
   } catch (...) {
-    if (alive) again = timers.after(Duration::zero(), [this] { go_on(); });
+    if (call && is_open()) hold_input();  // for the lines behind it
     throw;
   }
   return true;

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
+#include <stdexcept>
 #include <utility>
 
+#include "setup_error.h"
 #include "sys.h"
 
 namespace detent {
@@ -42,50 +45,104 @@ Listener::Listener(TimerService& timers, const Endpoint& endpoint, OnAccept on_a
 
 Listener::Listener(TimerService& timers, const Endpoint& endpoint, ListenerOptions options,
                    OnAccept on_accept, Name name)
-    : timers_(timers),
-      handlers_(std::make_shared<Handlers>(
-          Handlers{std::move(on_accept), std::move(options.on_trouble)})),
-      socket_(Socket::listen(endpoint, options.socket)),
+    : Listener("Listener", timers, endpoint, std::move(options), std::move(on_accept), name) {}
+
+Listener::Listener(const char* type, TimerService& timers, const Endpoint& endpoint,
+                   ListenerOptions options, OnAccept on_accept, Name name)
+    : reactor_(timers.reactor()),
+      handlers_(checked({.type = type,
+                         .on_accept = std::move(on_accept),
+                         .on_trouble = std::move(options.on_trouble),
+                         .accepts_per_turn = options.accepts_per_turn,
+                         .name = name})),
+      retry_(timers.make([this] { watch_.resume(); }, name)),
+      socket_(listen(endpoint, options.socket)),
       endpoint_(socket_.local_endpoint()),
       spare_(open_spare()),
-      watch_(timers.reactor().watch(
-          socket_, {.readable = true}, [this](Ready) { accept_ready(); }, name)),
-      retry_(timers.make([this] { watch_.resume(); }, name)) {}
+      watch_(watch()) {}
 
-void Listener::accept_ready() {
-  const Lifespan::Guard alive(lifespan_);
-  const auto handlers = handlers_;
+Listener::~Listener() {
+  cut();
+  handlers_.end();
+}
+
+// First of rule 8 (handle.h).
+void Listener::cut() noexcept {
+  watch_.cancel();
+  retry_.cancel();
+}
+
+Listener::Handlers Listener::checked(Handlers handlers) {
+  if (!handlers.on_accept) throw std::invalid_argument("Listener: on_accept is empty");
+  if (handlers.accepts_per_turn == 0) {
+    throw std::invalid_argument("Listener: ListenerOptions::accepts_per_turn is 0");
+  }
+  return handlers;
+}
+
+Socket Listener::listen(const Endpoint& endpoint, const ListenOptions& options) {
+  try {
+    return Socket::listen(endpoint, options);
+  } catch (const std::system_error& error) {
+    fail_setting_up(Call(handlers_)->type, Call(handlers_)->name, error);
+  }
+}
+
+Watch Listener::watch() {
+  const Name name = Call(handlers_)->name;
+  try {
+    return reactor_.watch_source(
+        socket_.fd(), [this](Ready) { return accept_ready(); }, name);
+  } catch (const std::system_error& error) {
+    fail_setting_up(Call(handlers_)->type, name, error);
+  }
+}
+
+// Returns how many callbacks it made.
+std::size_t Listener::accept_ready() {
+  const Call call(handlers_);
+  std::size_t calls = 0;
   std::error_code refusal;
-  for (std::size_t left = timers_.reactor().budgets().accepted; alive && left > 0; --left) {
+  for (std::size_t left = call->accepts_per_turn; left > 0; --left) {
     std::error_code error;
-    std::optional<Accepted> accepted = socket_.accept(error);
-    if (accepted) {
-      ++counters_.accepted;
+    if (std::optional<Accepted> accepted = socket_.accept(error)) {
       refusal.clear();
-      pause_ = Duration::zero();
-      handlers->on_accept(std::move(accepted->socket), accepted->peer);
+      ++calls;
+      hand_over(call, std::move(*accepted));
+      if (!call) return calls;
     } else if (concerns_one_connection(error)) {
       ++counters_.aborted;
       refusal = error;
     } else {
-      if (!error) return;
+      if (!error) return calls;
       shed_one();
-      return begin_rest(error);
+      return calls + rest(call, error);
     }
   }
   // A turn that ends in refusals: whoever refuses does not take them from the backlog.
-  if (alive && refusal) begin_rest(refusal);
+  return refusal ? calls + rest(call, refusal) : calls;
+}
+
+void Listener::hand_over(const Call& call, Accepted accepted) {
+  ++counters_.accepted;
+  pause_ = Duration::zero();
+  reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
+                    [&] { call->on_accept(std::move(accepted.socket), accepted.peer); });
 }
 
 // The connection stays in the backlog and the descriptor readable: to try again at once would spin.
-void Listener::begin_rest(std::error_code error) {
+// Returns how many callbacks it made.
+std::size_t Listener::rest(const Call& call, std::error_code error) {
   const bool first = pause_ == Duration::zero();
   pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
   watch_.pause();
   retry_.rearm(pause_);
-  if (!first) return;
+  if (!first) return 0;
   ++counters_.episodes;
-  if (handlers_->on_trouble) handlers_->on_trouble(error);
+  if (!call->on_trouble) return 0;
+  reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
+                    [&] { call->on_trouble(error); });
+  return 1;
 }
 
 // Without this the clients in the backlog would hang; one of them at a time learns the truth.

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "detent/callback.h"
+#include "detent/callback_owner.h"
 #include "detent/connection.h"
 #include "detent/endpoint.h"
 #include "detent/framing.h"
@@ -27,6 +28,7 @@ namespace detent {
 
 struct LineServerOptions {
   ListenerOptions listener = {};
+  ConnectionOptions connection = {};  ///< Of each client.
   /// Without the line's end. A client that sends a longer line is disconnected, on_closed says
   /// message_size, and nobody else notices.
   std::size_t max_line_length = 65'536;
@@ -46,7 +48,8 @@ class LineServer {
   /// `line` has no end of line ("\n" or "\r\n") and is valid during the call.
   using OnLine = Callback<void(Connection& client, std::string_view line)>;
 
-  /// Throws std::system_error when it cannot listen there.
+  /// Throws std::system_error when it cannot listen there; std::invalid_argument when `on_line` is
+  /// empty and for an option of 0.
   LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on_line, Name name = {});
   LineServer(TimerService& timers, const Endpoint& endpoint, LineServerOptions options,
              OnLine on_line, Name name = {});
@@ -65,17 +68,19 @@ class LineServer {
     decltype(LineServerOptions::on_accepted) on_accepted;
     decltype(LineServerOptions::on_partial_line) on_partial_line;
     decltype(LineServerOptions::on_closed) on_closed;
+    std::size_t max_line_length;
   };
+  using Call = CallbackOwner<Handlers>::Call;
   using Clients = std::list<std::unique_ptr<Client>>;
 
+  static Handlers checked(Handlers handlers);
+  static ConnectionKind make_kind(ConnectionOptions options, Name name);
   void accept(Socket socket, const Endpoint& peer);
-  void close(Clients::iterator client, std::error_code reason);
 
-  TimerService& timers_;
-  Name name_;
-  std::size_t max_line_length_;
-  // Shared with the call in progress, which may destroy this object.
-  std::shared_ptr<Handlers> handlers_;
+  Reactor& reactor_;
+  // Both shared by all clients.
+  CallbackOwner<Handlers> handlers_;
+  CallbackOwner<ConnectionKind> kind_;
   Clients clients_;
   Listener listener_;
 };

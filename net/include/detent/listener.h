@@ -11,13 +11,13 @@
 /// away, rests, and tries again.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <system_error>
 
 #include "detent/callback.h"
+#include "detent/callback_owner.h"
 #include "detent/endpoint.h"
-#include "detent/lifespan.h"
 #include "detent/name.h"
 #include "detent/reactor.h"
 #include "detent/socket.h"
@@ -28,6 +28,8 @@ namespace detent {
 
 struct ListenerOptions {
   ListenOptions socket = {};
+  /// How many connections are accepted in one turn at most; the rest in the next. At least 1.
+  std::size_t accepts_per_turn = 64;
   /// Told once for each episode of trouble, when it begins; it ends with the next connection.
   Callback<void(std::error_code)> on_trouble = {};
 };
@@ -45,38 +47,50 @@ class Listener {
     std::uint64_t episodes = 0;  ///< Of trouble.
   };
 
-  /// Throws std::system_error when it cannot listen there.
+  /// Throws std::system_error when it cannot listen there; std::invalid_argument when `on_accept`
+  /// is empty and for an option of 0.
   Listener(TimerService& timers, const Endpoint& endpoint, OnAccept on_accept, Name name = {});
   Listener(TimerService& timers, const Endpoint& endpoint, ListenerOptions options,
            OnAccept on_accept, Name name = {});
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
+  ~Listener();
 
   /// Where it listens, with the port that the kernel chose.
   [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
+  friend class LineServer;
   struct Handlers {
+    const char* type;  // that the user made: a server may stand in front of this
     OnAccept on_accept;
     Callback<void(std::error_code)> on_trouble;
+    std::size_t accepts_per_turn;
+    Name name;
   };
+  using Call = CallbackOwner<Handlers>::Call;
 
-  void accept_ready();
+  Listener(const char* type, TimerService& timers, const Endpoint& endpoint,
+           ListenerOptions options, OnAccept on_accept, Name name);
+  static Handlers checked(Handlers handlers);
+  Socket listen(const Endpoint& endpoint, const ListenOptions& options);
+  Watch watch();
+  void cut() noexcept;
+  std::size_t accept_ready();
+  void hand_over(const Call& call, Accepted accepted);
+  std::size_t rest(const Call& call, std::error_code error);
   void shed_one();
-  void begin_rest(std::error_code error);
 
-  TimerService& timers_;
-  // Shared with the call in progress, which may destroy this object.
-  std::shared_ptr<Handlers> handlers_;
+  Reactor& reactor_;
+  CallbackOwner<Handlers> handlers_;
+  Timer retry_;
   Socket socket_;
   Endpoint endpoint_;
   UniqueFd spare_;  // given up at the limit, so that one connection can be accepted and closed
   Counters counters_;
   Duration pause_ = {};  // of the present episode; zero: none
   Watch watch_;
-  Timer retry_;
-  Lifespan lifespan_;
 };
 
 }  // namespace detent
