@@ -21,11 +21,12 @@ constexpr std::size_t kMostQueued = 1'000'000;
 struct Echo {
   Echo(detent::TimerService& timers, detent::Socket socket, std::list<Echo>& all)
       : connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
-                   {.on_data = [this](std::string_view bytes) { send_back(bytes); },
-                    .on_drained = [this] { connection.resume_reading(); },
-                    .on_closed = [this, &all](std::error_code) { all.erase(place); }}) {}
+                   {.on_data = send_back,
+                    .on_drained = [](detent::Connection& c) { c.resume_reading(); },
+                    .on_closed = [this, &all](detent::Connection&,
+                                              std::error_code) { all.erase(place); }}) {}
 
-  void send_back(std::string_view bytes) {
+  static void send_back(detent::Connection& connection, std::string_view bytes) {
     connection.write(bytes);
     if (connection.queued() > kMostQueued) connection.pause_reading();
   }

@@ -33,8 +33,9 @@ struct EchoServer {
   void accept(Socket socket) {
     connection.emplace(
         timers, std::make_unique<Socket>(std::move(socket)),
-        ConnectionHandlers{.on_data = [this](std::string_view bytes) { connection->write(bytes); },
-                           .on_closed = [this](std::error_code) { connection.reset(); }});
+        ConnectionHandlers{
+            .on_data = [](Connection& c, std::string_view bytes) { c.write(bytes); },
+            .on_closed = [this](Connection&, std::error_code) { connection.reset(); }});
   }
 
   Reactor reactor{on_epoll()};

@@ -66,16 +66,16 @@ class Actor {
     ConnectionHandlers handlers;
     switch (call) {
       case Call::data:
-        handlers.on_data = [this](std::string_view) { act(); };
+        handlers.on_data = [this](Connection&, std::string_view) { act(); };
         break;
       case Call::end:
-        handlers.on_end = [this] { act(); };
+        handlers.on_end = [this](Connection&) { act(); };
         break;
       case Call::drained:
-        handlers.on_drained = [this] { act(); };
+        handlers.on_drained = [this](Connection&) { act(); };
         break;
       default:
-        handlers.on_closed = [this](std::error_code) { act(); };
+        handlers.on_closed = [this](Connection&, std::error_code) { act(); };
         break;
     }
     connection =
@@ -222,16 +222,16 @@ TEST_P(LifetimeOnEveryPoller, L3_ACallbackMayOwnItsConnection) {
   auto owner = std::make_shared<std::unique_ptr<Connection>>();
   const std::weak_ptr<std::unique_ptr<Connection>> seen = owner;
   int calls = 0;
-  const auto act = [owner, &calls] {
+  const auto act = [owner, &calls](Connection&) {
     ++calls;
     owner->reset();
     EXPECT_EQ(calls, 1) << "the captures must live to the end of the call";
   };
   ConnectionHandlers handlers;
-  handlers.on_data = [act](std::string_view) { act(); };
+  handlers.on_data = [act](Connection& c, std::string_view) { act(c); };
   handlers.on_end = act;
   handlers.on_drained = act;
-  handlers.on_closed = [act](std::error_code) { act(); };
+  handlers.on_closed = [act](Connection& c, std::error_code) { act(c); };
   if (call() == Call::closed_by_peer) handlers.on_end = {};
   *owner = std::make_unique<Connection>(*timers_, adopt(std::move(pair.near)), std::move(handlers));
   switch (call()) {

@@ -32,8 +32,8 @@ TEST_P(RecoveryOnEveryPoller, N3_APeerThatLeavesWhileItIsHeldBackIsHeardOf) {
   std::unique_ptr<Connection> connection;
   connection = std::make_unique<Connection>(
       timers_, adopt(std::move(pair.near)),
-      ConnectionHandlers{.on_drained = [&] { connection->resume_reading(); },
-                         .on_closed = [&](std::error_code) { closed = true; }});
+      ConnectionHandlers{.on_drained = [](Connection& c) { c.resume_reading(); },
+                         .on_closed = [&](Connection&, std::error_code) { closed = true; }});
   while (connection->queued() < 100'000) connection->write(std::string(100'000, 'x'));
   connection->pause_reading();
   pair.far.reset();
@@ -69,7 +69,7 @@ TEST_P(RecoveryOnEveryPoller, N3_FinishDoesNotHideWhyAConnectFailed) {
   bool closed = false;
   Connection connection(timers_,
                         std::make_unique<Socket>(Socket::connect(Endpoint::parse("127.0.0.1:1"))),
-                        {.on_closed = [&](std::error_code error) {
+                        {.on_closed = [&](Connection&, std::error_code error) {
                           reason = error;
                           closed = true;
                         }});
@@ -86,10 +86,12 @@ TEST_P(RecoveryOnEveryPoller, N2_BytesThatAreBeingLookedAtStayWhenAnotherLoopRea
   Reactor inner_reactor(testing_support::on_poller(GetParam()));
   TimerService inner_timers(inner_reactor);
   std::string heard_inside;
-  Connection within(inner_timers, adopt(std::move(inner.near)),
-                    {.on_data = [&](std::string_view bytes) { heard_inside = bytes; }});
+  Connection within(
+      inner_timers, adopt(std::move(inner.near)),
+      {.on_data = [&](Connection&, std::string_view bytes) { heard_inside = bytes; }});
   std::string heard;
-  Connection around(timers_, adopt(std::move(outer.near)), {.on_data = [&](std::string_view bytes) {
+  Connection around(timers_, adopt(std::move(outer.near)),
+                    {.on_data = [&](Connection&, std::string_view bytes) {
                       EXPECT_EQ(inner_reactor.run_once(), 1U);
                       heard = bytes;
                     }});

@@ -22,6 +22,7 @@
 
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
+#include "support/errors.h"
 #include "support/fake_transports.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
@@ -37,8 +38,8 @@ enum class Kind { tcp, unix_stream };
 // Both kinds of stream on every poller. `connection_` has the near end, the test the far one.
 class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::string_view, Kind>> {
  protected:
-  explicit ConnectionOnEveryPoller(Budgets budgets = {})
-      : reactor_(on_poller(std::get<0>(GetParam()), budgets)) {}
+  explicit ConnectionOnEveryPoller(ConnectionOptions options = {})
+      : options_(options), reactor_(on_poller(std::get<0>(GetParam()))) {}
 
   [[nodiscard]] bool is_tcp() const { return std::get<1>(GetParam()) == Kind::tcp; }
   [[nodiscard]] SocketPair make_pair() const {
@@ -48,8 +49,8 @@ class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::st
     SocketPair pair = make_pair();
     far_ = std::move(pair.far);
     near_fd_ = pair.near.fd();
-    connection_ =
-        std::make_unique<Connection>(timers_, adopt(std::move(pair.near)), std::move(handlers));
+    connection_ = std::make_unique<Connection>(timers_, adopt(std::move(pair.near)), options_,
+                                               std::move(handlers));
   }
   template <class Done>
   [[nodiscard]] bool run_until(Done done) {
@@ -87,6 +88,7 @@ class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::st
     wait_for(near_fd_, POLLHUP);
   }
 
+  const ConnectionOptions options_;
   Reactor reactor_;
   TimerService timers_{reactor_};
   UniqueFd far_;
@@ -161,7 +163,7 @@ TEST_P(ConnectionOnEveryPoller, N2_WhatOnDrainedWritesMayHaveToWaitAgain) {
   int left = 5;
   std::string sent;
   ConnectionHandlers handlers = heard_.handlers();
-  handlers.on_drained = [&] {
+  handlers.on_drained = [&](Connection&) {
     if (--left > 0) sent += write_more_than_fits();
   };
   connect(std::move(handlers));
@@ -191,7 +193,7 @@ TEST_P(ConnectionOnEveryPoller, N2_AFullQueueCostsNoTurnsWhileThePeerDoesNotRead
   connect(heard_.handlers());
   write_more_than_fits();
   EXPECT_TRUE(comes_to_rest(reactor_));
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
 }
 
 // ---- the end of the stream, both ways
@@ -308,7 +310,7 @@ TEST_P(ConnectionOnEveryPoller, N2_NothingIsHeardWhileReadingIsPaused) {
   put(far_.fd(), "data");
   ::shutdown(far_.fd(), SHUT_WR);
   wait_until_near_is_readable();
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   EXPECT_EQ(heard_.order, "");
   connection_->resume_reading();
   EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
@@ -341,7 +343,7 @@ TEST_P(ConnectionOnEveryPoller, N2_APausedReaderHoldsItsPeerBackAndLosesNothing)
 
 TEST_P(ConnectionOnEveryPoller, N2_PausingInOnDataHoldsFromThereOn) {
   ConnectionHandlers handlers = heard_.handlers();
-  handlers.on_data = [&](std::string_view bytes) {
+  handlers.on_data = [&](Connection&, std::string_view bytes) {
     heard_.data.append(bytes);
     connection_->pause_reading();
   };
@@ -357,20 +359,20 @@ TEST_P(ConnectionOnEveryPoller, N2_PausingInOnDataHoldsFromThereOn) {
 
 class ConnectionReadsTwiceATurn : public ConnectionOnEveryPoller {
  protected:
-  ConnectionReadsTwiceATurn() : ConnectionOnEveryPoller({.reads = 2}) {}
+  ConnectionReadsTwiceATurn() : ConnectionOnEveryPoller({.bytes_per_turn = 512 * 1024}) {}
 };
 INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionReadsTwiceATurn,
                          testing::Combine(testing::ValuesIn(poller_names()),
                                           testing::Values(Kind::tcp, Kind::unix_stream)),
                          name_of);
 
-TEST_P(ConnectionReadsTwiceATurn, O2_OneTurnReadsNoMoreOftenThanTheBudgetAllows) {
+TEST_P(ConnectionReadsTwiceATurn, O2_OneTurnReadsNoMoreThanTheBudgetAllows) {
   SocketPair pair = make_pair();
   // Each read is as large as it may be, and the descriptor says that there is more.
   constexpr std::size_t kHeld = 40'000'000;
   connection_ = std::make_unique<Connection>(
       timers_, std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), kHeld),
-      heard_.handlers());
+      options_, heard_.handlers());
   put(pair.far.fd(), "unlocks, and then stays unread");
   Heard other;
   SocketPair second = make_pair();
@@ -390,7 +392,7 @@ TEST_P(ConnectionReadsTwiceATurn, O2_WhatTheTransportStillHoldsComesInTheNextTur
   constexpr std::size_t kHeld = 10'000'000;  // many full reads
   connection_ = std::make_unique<Connection>(
       timers_, std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), kHeld),
-      heard_.handlers());
+      options_, heard_.handlers());
   put(pair.far.fd(), "!");  // nothing more will be announced
   wait_for(connection_->transport()->fd(), POLLIN);
   for (int i = 0; i < 200 && heard_.data.size() < kHeld; ++i) turn();
@@ -401,7 +403,7 @@ TEST_P(ConnectionOnEveryPoller, N2_WhatTheTransportStillHeldWhenReadingWasPaused
   SocketPair pair = make_pair();
   constexpr std::size_t kHeld = 1'000'000;
   ConnectionHandlers handlers = heard_.handlers();
-  handlers.on_data = [&](std::string_view bytes) {
+  handlers.on_data = [&](Connection&, std::string_view bytes) {
     heard_.data.append(bytes);
     connection_->pause_reading();
   };
@@ -423,7 +425,7 @@ class ConnectionWithMoreToRead : public ConnectionReadsTwiceATurn {
   void act_at_call(int n, std::function<void()> action) {
     SocketPair pair = make_pair();
     ConnectionHandlers handlers = heard_.handlers();
-    handlers.on_data = [this, n, action = std::move(action)](std::string_view) {
+    handlers.on_data = [this, n, action = std::move(action)](Connection&, std::string_view) {
       heard_.order += 'd';
       if (heard_.count('d') == n) action();
     };
@@ -434,7 +436,7 @@ class ConnectionWithMoreToRead : public ConnectionReadsTwiceATurn {
     connection_ = std::make_unique<Connection>(
         timers_,
         std::make_unique<HoardingTransport>(Socket::adopt(std::move(pair.near)), 100'000'000),
-        std::move(handlers));
+        options_, std::move(handlers));
   }
 };
 INSTANTIATE_TEST_SUITE_P(OnEveryPoller, ConnectionWithMoreToRead,
@@ -708,8 +710,8 @@ void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair
     end.to_send = numbered_bytes(20'000 + random() % 50'000);
     ConnectionHandlers handlers = end.heard.handlers();
     // Not over before all is said.
-    handlers.on_end = [&end] { end.heard.order += 'e'; };
-    handlers.on_data = [&, pause = random()](std::string_view bytes) mutable {
+    handlers.on_end = [&end](Connection&) { end.heard.order += 'e'; };
+    handlers.on_data = [&, pause = random()](Connection&, std::string_view bytes) mutable {
       end.heard.data.append(bytes);
       pause = pause * 6364136223846793005U + 1442695040888963407U;
       if (pause >> 62 == 0) end.connection->pause_reading();
@@ -720,20 +722,19 @@ void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair
         std::move(handlers));
   }
   const auto over = [&] { return ends[0].heard.is_over() && ends[1].heard.is_over(); };
-  while (!over() && reactor.counters().spins == 0) {
+  EXPECT_TRUE(run_until(reactor, [&] {
     const bool idle = reactor.dispatch() == 0;
     for (End& end : ends) {
       if (idle || random() % 3 == 0) send_some(end);
       if (idle || random() % 3 == 0) end.connection->resume_reading();
     }
-    if (idle && reactor.run_once(std::chrono::seconds(15)) == 0) break;
-  }
+    return over();
+  }));
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(ends[i].heard.data.size(), ends[1 - i].to_send.size());
     EXPECT_TRUE(ends[i].heard.data == ends[1 - i].to_send);
     EXPECT_EQ(ends[i].heard.closed, std::vector(1, std::error_code()));
   }
-  EXPECT_EQ(reactor.counters().spins, 0U);
 }
 
 TEST_P(ConnectionOnEveryPoller, N2_ATransportWithMoodsLosesAndReordersNothing) {
@@ -772,20 +773,21 @@ TEST_P(ConnectionOnEveryPoller, TCP_01_TenConnectionsMoveSixtyFourMegabytesUncha
     stream.server = std::make_unique<Connection>(
         timers_, adopt(std::move(pair.near)),
         ConnectionHandlers{.on_data =
-                               [&](auto bytes) {
+                               [&](Connection&, std::string_view bytes) {
                                  stream.server->write(bytes);
                                  if (stream.server->queued() > 100'000)
                                    stream.server->pause_reading();
                                },
-                           .on_drained = [&] { stream.server->resume_reading(); }});
+                           .on_drained = [&](Connection&) { stream.server->resume_reading(); }});
     stream.client = std::make_unique<Connection>(
         timers_, adopt(std::move(pair.far)),
-        ConnectionHandlers{.on_data =
-                               [&](auto bytes) {
-                                 stream.received += bytes.size();
-                                 stream.received_hash = hash(bytes, stream.received_hash);
-                               },
-                           .on_closed = [&](std::error_code error) { stream.over = !error; }});
+        ConnectionHandlers{
+            .on_data =
+                [&](Connection&, std::string_view bytes) {
+                  stream.received += bytes.size();
+                  stream.received_hash = hash(bytes, stream.received_hash);
+                },
+            .on_closed = [&](Connection&, std::error_code error) { stream.over = !error; }});
     const std::string bytes = numbered_bytes(kEach);
     for (std::size_t at = 0; at < bytes.size();) {
       const auto piece = std::string_view(bytes).substr(at, random() % 200'000);
@@ -880,10 +882,10 @@ class ConnectionInEachCallback : public ConnectionOnEveryPoller {
         action();
         --in_call_;
       };
-      if (callback == 'd') handlers.on_data = [act](std::string_view) { act('d'); };
-      if (callback == 'e') handlers.on_end = [act] { act('e'); };
-      if (callback == 'n') handlers.on_drained = [act] { act('n'); };
-      handlers.on_closed = [this](std::error_code error) {
+      if (callback == 'd') handlers.on_data = [act](Connection&, std::string_view) { act('d'); };
+      if (callback == 'e') handlers.on_end = [act](Connection&) { act('e'); };
+      if (callback == 'n') handlers.on_drained = [act](Connection&) { act('n'); };
+      handlers.on_closed = [this](Connection&, std::error_code error) {
         EXPECT_EQ(in_call_, 0) << "on_closed from inside of a member function";
         heard_.closed.push_back(error);
         heard_.order += 'c';
@@ -987,7 +989,7 @@ TEST_P(ConnectionInEachCallback, O6_AnExceptionAfterCloseStillLeadsToOnClosed) {
 TEST_P(ConnectionOnEveryPoller, O6_AnExceptionFromOnClosedLeavesRunOnce) {
   for (const bool by_peer : {true, false}) {
     int calls = 0;
-    connect({.on_closed = [&](std::error_code) {
+    connect({.on_closed = [&](Connection&, std::error_code) {
       ++calls;
       throw std::runtime_error("from on_closed");
     }});
@@ -1013,7 +1015,7 @@ TEST_P(ConnectionOnEveryPoller, O6_AnExceptionLeavesTheOtherConnectionsOfTheTurn
     SocketPair pair = make_pair();
     other.far = std::move(pair.far);
     ConnectionHandlers handlers = other.heard.handlers();
-    handlers.on_data = [&other](std::string_view bytes) {
+    handlers.on_data = [&other](Connection&, std::string_view bytes) {
       other.heard.data.append(bytes);
       throw std::runtime_error("from on_data");
     };
@@ -1031,14 +1033,14 @@ TEST_P(ConnectionOnEveryPoller, O6_AnExceptionLeavesTheOtherConnectionsOfTheTurn
 
 TEST_P(ConnectionOnEveryPoller, HUP_01_AnIdleConnectionCostsNoTurns) {
   connect(heard_.handlers());
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
 }
 
 TEST_P(ConnectionOnEveryPoller, HUP_01_AnEndThatIsNotAnsweredCostsNoTurns) {
   connect(heard_.handlers(true));
   ::shutdown(far_.fd(), SHUT_WR);
   EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   EXPECT_TRUE(connection_->is_open());
 }
 
@@ -1046,7 +1048,7 @@ TEST_P(ConnectionOnEveryPoller, HUP_02_APeerThatClosesWhileReadingIsPausedCostsN
   connect(heard_.handlers(true));
   connection_->pause_reading();
   reset_by_peer();
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   connection_->resume_reading();
   EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
   EXPECT_EQ(heard_.reason(), std::errc::connection_reset);
@@ -1070,7 +1072,7 @@ TEST_P(ConnectionOnEveryPoller,
   EXPECT_TRUE(run_until([&] { return heard_.count('e') == 1; }));
   reset_by_peer();
   EXPECT_TRUE(comes_to_rest(reactor_, 3));
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   if (!heard_.is_over()) connection_->write("anybody there?");
   EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
   EXPECT_TRUE(heard_.reason());
@@ -1079,7 +1081,7 @@ TEST_P(ConnectionOnEveryPoller,
 TEST_P(ConnectionOnEveryPoller, HUP_13_AFinishedConnectionWhosePeerOnlyListensCostsNoTurns) {
   connect(heard_.handlers(true));
   connection_->finish();
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   EXPECT_TRUE(connection_->is_open());
 }
 
@@ -1232,7 +1234,7 @@ TEST_P(SlowToConnectOnEveryPoller, TCP_11_WritesWaitForTheConnectAndTheEndFollow
   connection_->write("patience");
   EXPECT_EQ(connection_->queued(), 8U);
   connection_->finish();
-  for (int i = 0; i < 50; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   make_room();
   EXPECT_TRUE(run_until([&] { return connection_->queued() == 0; }));
   EXPECT_EQ(accept_and_read(listener_), "patience");
@@ -1252,6 +1254,51 @@ TEST_P(SlowToConnectOnEveryPoller, N3_FinishDuringTheConnectDoesNotBreakItOff) {
   EXPECT_EQ(accept_and_read(listener_), "");
   EXPECT_TRUE(run_until([&] { return heard_.is_over(); }));
   EXPECT_EQ(heard_.reason(), std::error_code());
+}
+
+// ---- contracts
+
+TEST_P(ConnectionOnEveryPoller, ANullTransportIsAnInvalidArgument) {
+  EXPECT_THROW(connection_ = std::make_unique<Connection>(timers_, nullptr, heard_.handlers()),
+               std::invalid_argument);
+}
+
+TEST_P(ConnectionOnEveryPoller, ABudgetOf0IsAnInvalidArgumentAndNothingStaysOpen) {
+  const DescriptorsBefore before;
+  SocketPair pair = make_pair();
+  EXPECT_THROW(connection_ = std::make_unique<Connection>(timers_, adopt(std::move(pair.near)),
+                                                          ConnectionOptions{.bytes_per_turn = 0},
+                                                          heard_.handlers()),
+               std::invalid_argument);
+  pair.far.reset();
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+TEST_P(ConnectionOnEveryPoller, AnErrorOfRegisteringNamesTheCallTheDescriptorAndTheName) {
+  SocketPair pair = make_pair();
+  const int fd = pair.near.fd();
+  const Watch watch = reactor_.watch(fd, {.readable = true}, [](Ready) {});
+  const std::string text = message_of<std::system_error>(
+      [&] { Connection second(timers_, adopt(std::move(pair.near)), {}, "the second one"); });
+  EXPECT_NE(text.find("Connection"), std::string::npos) << text;
+  EXPECT_NE(text.find("descriptor " + std::to_string(fd)), std::string::npos) << text;
+  EXPECT_NE(text.find("the second one"), std::string::npos) << text;
+}
+
+TEST_P(ConnectionOnEveryPoller, ConnectionsOfAKindShareTheirHandlers) {
+  std::vector<Connection*> heard;
+  const CallbackOwner<ConnectionKind> kind(ConnectionKind{
+      .handlers = {.on_data = [&heard](Connection& c, std::string_view) { heard.push_back(&c); }},
+      .name = "of a kind"});
+  SocketPair first_pair = make_pair();
+  SocketPair second_pair = make_pair();
+  Connection first(timers_, adopt(std::move(first_pair.near)), kind);
+  Connection second(timers_, adopt(std::move(second_pair.near)), kind);
+  put(second_pair.far.fd());
+  EXPECT_TRUE(run_until([&] { return heard.size() == 1; }));
+  put(first_pair.far.fd());
+  EXPECT_TRUE(run_until([&] { return heard.size() == 2; }));
+  EXPECT_EQ(heard, (std::vector<Connection*>{&second, &first}));
 }
 
 // ---- fork

@@ -140,8 +140,9 @@ class HttpServer {
     Client(HttpServer& server, Socket socket)
         : connection(
               server.timers_, std::make_unique<Socket>(std::move(socket)),
-              {.on_data = [this](std::string_view bytes) { on_data(bytes); },
-               .on_closed = [this, &server](std::error_code) { server.clients_.erase(place); }}) {}
+              {.on_data = [this](Connection&, std::string_view bytes) { on_data(bytes); },
+               .on_closed = [this, &server](Connection&,
+                                            std::error_code) { server.clients_.erase(place); }}) {}
 
     void on_data(std::string_view bytes) {
       input.append(bytes);

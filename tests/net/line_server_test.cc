@@ -27,8 +27,6 @@ using namespace testing_support;
 
 class LineServerOnEveryPoller : public NetOnEveryPoller {
  protected:
-  explicit LineServerOnEveryPoller(Budgets budgets = {}) : NetOnEveryPoller(budgets) {}
-
   // Records what it is told, and then calls what the test has set.
   void serve(std::size_t max_line_length = 16) {
     LineServerOptions options;
@@ -175,6 +173,24 @@ TEST_P(LineServerOnEveryPoller, N5_AMaximumOf0IsRefusedAndNothingStaysOpen) {
   EXPECT_TRUE(before.opened_since().empty());
 }
 
+TEST_P(LineServerOnEveryPoller, AnErrorOfSettingUpNamesTheServer) {
+  serve();
+  const std::string message = message_of<std::system_error>([&] {
+    const LineServer second(
+        timers_, server_->endpoint(), [](Connection&, std::string_view) {}, "control");
+  });
+  EXPECT_TRUE(message.starts_with("LineServer \"control\" of ")) << message;
+  EXPECT_NE(message.find("bind " + server_->endpoint().to_string()), std::string::npos) << message;
+}
+
+TEST_P(LineServerOnEveryPoller, AnEmptyOnLineIsAnInvalidArgument) {
+  const DescriptorsBefore before;
+  EXPECT_THROW(
+      server_ = std::make_unique<LineServer>(timers_, Endpoint::parse("127.0.0.1:0"), nullptr),
+      std::invalid_argument);
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
 // ---- answers and ends
 
 TEST_P(LineServerOnEveryPoller, N3_TheEndOfTheStreamEndsTheLastLineAndAnswersAreStillSent) {
@@ -243,7 +259,7 @@ TEST_P(LineServerOnEveryPoller, HUP_01_AHalfClosedClientThatIsStillServedCostsNo
   clients_.front()->pause_reading();
   ::shutdown(client.fd(), SHUT_WR);
   wait_for(clients_.front()->transport()->fd(), POLLIN);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(turn(), 0U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
   EXPECT_EQ(server_->connections(), 1U);
 }
 

@@ -85,8 +85,9 @@ class AllDescriptorsTaken {
 // Real sockets on every poller, in a time that the test moves.
 class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
-  explicit ListenerOnEveryPoller(Budgets budgets = {})
-      : reactor_({.poller = make_poller(GetParam()), .clock = &clock_, .budgets = budgets}) {
+  explicit ListenerOnEveryPoller(std::size_t accepts_per_turn = ListenerOptions().accepts_per_turn)
+      : accepts_per_turn_(accepts_per_turn),
+        reactor_({.poller = make_poller(GetParam()), .clock = &clock_}) {
     faults = {};
   }
   ~ListenerOnEveryPoller() override { faults = {}; }
@@ -96,7 +97,8 @@ class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
     if (!endpoint) endpoint = unused_name();
     listener_ = std::make_unique<Listener>(
         timers_, *endpoint,
-        ListenerOptions{.on_trouble = [this](std::error_code error) { on_trouble(error); }},
+        ListenerOptions{.accepts_per_turn = accepts_per_turn_,
+                        .on_trouble = [this](std::error_code error) { on_trouble(error); }},
         [this](Socket socket, const Endpoint& peer) { on_accept(std::move(socket), peer); });
   }
   static Endpoint unused_name() {
@@ -122,6 +124,7 @@ class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
     return testing_support::run_until(reactor_, std::move(done));
   }
 
+  const std::size_t accepts_per_turn_;
   VirtualClock clock_;
   Reactor reactor_;
   TimerService timers_{reactor_};
@@ -163,6 +166,26 @@ TEST_P(ListenerOnEveryPoller, N1_AnEndpointInUseIsAnErrorThatNamesIt) {
   EXPECT_NE(message.find("bind " + taken.to_string()), std::string::npos) << message;
 }
 
+TEST_P(ListenerOnEveryPoller, AnErrorOfSettingUpNamesTheListener) {
+  listen(Endpoint::parse("127.0.0.1:0"));
+  const std::string message = message_of<std::system_error>([&] {
+    const Listener second(
+        timers_, listener_->endpoint(), [](Socket, const Endpoint&) {}, "web");
+  });
+  EXPECT_TRUE(message.starts_with("Listener \"web\" of ")) << message;
+}
+
+TEST_P(ListenerOnEveryPoller, AnEmptyOnAcceptAndABudgetOf0AreInvalidArguments) {
+  const DescriptorsBefore before;
+  EXPECT_THROW(listener_ = std::make_unique<Listener>(timers_, unused_name(), nullptr),
+               std::invalid_argument);
+  EXPECT_THROW(listener_ = std::make_unique<Listener>(timers_, unused_name(),
+                                                      ListenerOptions{.accepts_per_turn = 0},
+                                                      [](Socket, const Endpoint&) {}),
+               std::invalid_argument);
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
 TEST_P(ListenerOnEveryPoller, N1_ASocketThatNobodyKeepsIsClosed) {
   const Listener listener(timers_, unused_name(), [](Socket, const Endpoint&) {});
   clients_.push_back(Socket::connect(listener.endpoint()));
@@ -179,7 +202,7 @@ TEST_P(ListenerOnEveryPoller, N1_AnIdleListenerCostsNoTurns) {
 
 class ListenerAcceptsEightATurn : public ListenerOnEveryPoller {
  protected:
-  ListenerAcceptsEightATurn() : ListenerOnEveryPoller({.accepted = 8}) {}
+  ListenerAcceptsEightATurn() : ListenerOnEveryPoller(8) {}
 };
 DETENT_ON_EVERY_POLLER(ListenerAcceptsEightATurn);
 

@@ -37,11 +37,13 @@ class CountingOnEveryPoller : public NetOnEveryPoller {
   void play(std::unique_ptr<Transport> near, std::unique_ptr<Transport> far) {
     near_ = std::make_unique<Connection>(
         timers_, std::move(near),
-        ConnectionHandlers{.on_data = [this](std::string_view bytes) { near_->write(bytes); }});
+        ConnectionHandlers{
+            .on_data = [](Connection& c, std::string_view bytes) { c.write(bytes); }});
     far_ = std::make_unique<Connection>(
-        timers_, std::move(far), ConnectionHandlers{.on_data = [this](std::string_view bytes) {
+        timers_, std::move(far),
+        ConnectionHandlers{.on_data = [this](Connection& c, std::string_view bytes) {
           ++round_trips_;
-          far_->write(bytes);
+          c.write(bytes);
         }});
     far_->write("ping");
     round_trip_until(kWarmUp);
@@ -95,9 +97,9 @@ TEST_P(CountingOnEveryPoller, AWarmLineServerAnswersWithoutAllocating) {
   const LineServer server(timers_, Endpoint::parse("127.0.0.1:0"),
                           [](Connection& client, std::string_view) { client.write("pong\n"); });
   Connection client(timers_, std::make_unique<Socket>(Socket::connect(server.endpoint())),
-                    {.on_data = [&](std::string_view) {
+                    {.on_data = [&](Connection& c, std::string_view) {
                       ++round_trips_;
-                      client.write("ping\n");
+                      c.write("ping\n");
                     }});
   client.write("ping\n");
   round_trip_until(kWarmUp);
@@ -117,11 +119,10 @@ TEST_P(CountingOnEveryPoller, AnEchoIsAWaitAReadAndAWriteForTheKernel) {
     };
     auto stage = std::make_shared<Stage>(poller);
     Stage& s = *stage;
-    s.connection =
-        std::make_unique<Connection>(s.timers, adopt(std::move(s.pair.near)),
-                                     ConnectionHandlers{.on_data = [&s](std::string_view bytes) {
-                                       s.connection->write(bytes);
-                                     }});
+    s.connection = std::make_unique<Connection>(
+        s.timers, adopt(std::move(s.pair.near)),
+        ConnectionHandlers{
+            .on_data = [](Connection& c, std::string_view bytes) { c.write(bytes); }});
     const auto request = [stage] {
       put(stage->pair.far.fd(), "ping");  // one write of the test's own
       stage->reactor.run_once();
@@ -137,6 +138,31 @@ TEST_P(CountingOnEveryPoller, AnEchoIsAWaitAReadAndAWriteForTheKernel) {
   EXPECT_EQ(calls->at(SYS_recvfrom), kRequests);
   EXPECT_EQ(calls->at(SYS_sendto), kRequests);
   EXPECT_EQ(total(*calls), kRequests * (2 + 3));
+}
+
+TEST_P(CountingOnEveryPoller, ClosingOutsideOfACallbackSetsNoKernelTimer) {
+  const auto calls = system_calls_of([poller = GetParam()]() -> std::function<void()> {
+    struct Stage {
+      explicit Stage(std::string_view name) : reactor(on_poller(name)) {}
+      Reactor reactor;
+      TimerService timers{reactor};
+      SocketPair pair = make_socket_pair();
+      Heard heard;
+      std::unique_ptr<Connection> connection;
+    };
+    auto stage = std::make_shared<Stage>(poller);
+    stage->connection = std::make_unique<Connection>(
+        stage->timers, adopt(std::move(stage->pair.near)), stage->heard.handlers());
+    stage->reactor.dispatch();
+    return [stage] {
+      stage->connection->close();
+      stage->reactor.run_once();
+      if (!stage->heard.is_over()) ::_exit(2);
+    };
+  });
+  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
+  EXPECT_EQ(calls->count(SYS_timerfd_settime), 0U);
+  EXPECT_EQ(calls->count(SYS_close), 1U) << "nothing was counted";
 }
 
 }  // namespace
