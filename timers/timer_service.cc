@@ -115,8 +115,10 @@ void BasicTimerService<ClockT>::start(std::uint32_t slot, const Periodic& schedu
   const Period period = {.length = checked_period(schedule.period, "TimerService::every"),
                          .slack = checked_slack(schedule.slack, "TimerService::every"),
                          .missed = schedule.missed};
-  give_period(timers_.at(slot), period);
-  start(slot, saturating_add(deadline_after(schedule.first.value_or(period.length)), period.slack));
+  Entry& entry = timers_.at(slot);
+  give_period(entry, period);
+  start(slot, latest(periods_[entry.data.period - 1],
+                     deadline_after(schedule.first.value_or(period.length))));
 }
 
 template <class ClockT>
@@ -152,8 +154,10 @@ inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
   affinity().check("Timer::rearm");
-  if (has_slack_) [[unlikely]]
-    deadline = saturating_add(std::max(deadline, kEpoch<Time>), slack_of(timers_.at(id.slot)));
+  if (has_slack_) [[unlikely]] {
+    const Entry& entry = timers_.at(id.slot);
+    if (entry.data.period != 0) deadline = latest(periods_[entry.data.period - 1], deadline);
+  }
   arm(id.slot, deadline);
 }
 
@@ -163,15 +167,16 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
   checked_period(period, "Timer::set_period");
   Entry& entry = timers_.at(id.slot);
   const bool armed = active(id);
-  const Time next = armed ? Time(queue_.deadline(id.slot))
-                          : saturating_add(deadline_after(period), slack_of(entry));
+  const Time next =
+      armed ? Time(queue_.deadline(id.slot)) - slack_of(entry) : deadline_after(period);
   if (entry.data.period == 0) {
     give_period(entry, {.length = period});
     if (!armed) arm(id.slot, next);
     return;
   }
-  const Duration old = std::exchange(periods_[entry.data.period - 1].length, period);
-  arm(id.slot, armed ? saturating_add(next, period - old) : next);
+  Period& kept = periods_[entry.data.period - 1];
+  const Duration old = std::exchange(kept.length, period);
+  arm(id.slot, latest(kept, armed ? saturating_add(next, period - old) : next));
 }
 
 template <class ClockT>
@@ -236,7 +241,17 @@ void BasicTimerService<ClockT>::take_period(Entry& entry) noexcept {
 
 template <class ClockT>
 Duration BasicTimerService<ClockT>::slack_of(const Entry& entry) const noexcept {
-  return entry.data.period == 0 ? Duration::zero() : periods_[entry.data.period - 1].slack;
+  return entry.data.period == 0 ? Duration::zero() : periods_[entry.data.period - 1].in_deadline;
+}
+
+// The deadline of a tick: the end of its slack, or of what the clock can count. The part of the
+// slack that found room is noted, so that the tick's own instant is never lost.
+template <class ClockT>
+auto BasicTimerService<ClockT>::latest(Period& period, Time scheduled) noexcept -> Time {
+  scheduled = std::max(scheduled, kEpoch<Time>);
+  const Time deadline = saturating_add(scheduled, period.slack);
+  period.in_deadline = deadline - scheduled;
+  return deadline;
 }
 
 // ---- a clock that is set
@@ -377,17 +392,15 @@ bool BasicTimerService<ClockT>::put_back(Entry& entry, Time now) {
 // Arms a periodic timer again before the call, so that the callback finds the next tick in place
 // and may change it.
 template <class ClockT>
-void BasicTimerService<ClockT>::begin_period(const Period& period, std::uint32_t slot,
-                                             TickType& tick) {
-  tick.scheduled -= period.slack;
+void BasicTimerService<ClockT>::begin_period(Period& period, std::uint32_t slot, TickType& tick) {
+  tick.scheduled -= period.in_deadline;
   Duration missed = {};
   if (period.missed == Missed::coalesce) {
     const auto count = (tick.now - tick.scheduled) / period.length;
     tick.expirations += static_cast<std::uint64_t>(count);
     missed = period.length * count;
   }
-  const Time next =
-      saturating_add(saturating_add(tick.scheduled + missed, period.length), period.slack);
+  const Time next = latest(period, saturating_add(tick.scheduled + missed, period.length));
   mark_turn();
   queue_.add(slot, next.time_since_epoch());
 }

@@ -232,6 +232,84 @@ TEST_F(TimerSlack, TM8_TM7_AWallTimerWithSlackIsNotEarlyAfterTheClockWasSetBack)
   EXPECT_EQ(start + 62s, ticks[0].now);
 }
 
+// ---- slack that ends later than the clock can count, on each clock
+
+template <class Service>
+class TimerEndlessSlack : public testing_support::SimulatedTimers {
+ protected:
+  using Time = typename Service::Time;
+  auto record() {
+    return [this](const typename Service::TickType& tick) {
+      told_.push_back({tick.scheduled - start_, tick.now - start_, tick.expirations});
+    };
+  }
+
+  Service service_{*reactor_};
+  const Time start_ = service_.clock_now();
+  const Duration most_ = Time::max() - start_;  // as far as the clock can count
+  std::vector<Told> told_;
+};
+using EachService = testing::Types<TimerService, BootTimerService, WallTimerService>;
+TYPED_TEST_SUITE(TimerEndlessSlack, EachService);
+
+constexpr Duration kEndless[] = {Duration::max(), Duration::max() - 1ns, Duration::max() / 2 * 2};
+
+TYPED_TEST(TimerEndlessSlack, TM8_TicksShareTheWakeUpsOfOthersAndNoneIsEarly) {
+  const auto pulse = this->service_.every(7min, [] {});
+  for (const Duration slack : kEndless) {
+    this->told_.clear();
+    const Duration begin = this->service_.clock_now() - this->start_;
+    const auto timer = this->service_.every({.period = 70min, .slack = slack}, this->record());
+    this->clock_.advance(70min - 1ns);
+    EXPECT_TRUE(this->told_.empty()) << slack.count();
+    this->clock_.advance(140min + 1ns);
+    EXPECT_EQ((std::vector<Told>{{begin + 70min, begin + 70min, 1},
+                                 {begin + 140min, begin + 140min, 1},
+                                 {begin + 210min, begin + 210min, 1}}),
+              this->told_)
+        << slack.count();
+  }
+}
+
+TYPED_TEST(TimerEndlessSlack, TM8_TheLongestFirstDelayIsNotCutByTheSlack) {
+  const auto waker = this->service_.after(200 * 365 * 24h, [] {});
+  const auto timer = this->service_.every(
+      {.period = 1h, .first = Duration::max(), .slack = Duration::max()}, this->record());
+  EXPECT_EQ(this->most_, timer.remaining());
+  this->clock_.advance(200 * 365 * 24h);
+  EXPECT_TRUE(this->told_.empty());
+  EXPECT_EQ(this->most_ - 200 * 365 * 24h, timer.remaining());
+}
+
+TYPED_TEST(TimerEndlessSlack, TM8_RemainingIsTheTimeToTheTickHoweverItWasArmed) {
+  auto timer = this->service_.every({.period = 1h, .first = 2h, .slack = Duration::max()}, [] {});
+  EXPECT_EQ(2h, timer.remaining());
+  timer.rearm(3h);
+  EXPECT_EQ(3h, timer.remaining());
+  timer.rearm_at(this->start_ + 4h);
+  EXPECT_EQ(4h, timer.remaining());
+  timer.set_period(30min);
+  EXPECT_EQ(4h - 30min, timer.remaining());
+  timer.rearm(Duration::max());
+  EXPECT_EQ(this->most_, timer.remaining());
+  timer.disarm();
+  timer.set_period(5h);
+  EXPECT_EQ(5h, timer.remaining());
+}
+
+TYPED_TEST(TimerEndlessSlack, TM8_ATickThatWasArmedAnewIsNotEarly) {
+  const auto pulse = this->service_.every(1h, [] {});
+  auto timer = this->service_.every({.period = 1h, .slack = Duration::max()}, this->record());
+  timer.rearm(2h);
+  this->clock_.advance(2h - 1ns);
+  EXPECT_TRUE(this->told_.empty());
+  timer.set_period(3h);  // 2 h were one hour after the grid's start
+  this->clock_.advance(2h);
+  EXPECT_TRUE(this->told_.empty());
+  this->clock_.advance(1ns);
+  EXPECT_EQ((std::vector<Told>{{4h, 4h, 1}}), this->told_);
+}
+
 // ---- on every poller
 
 class TimerSlackOnEveryPoller : public testing_support::TimersOnEveryPoller {};

@@ -57,7 +57,8 @@ struct Periodic {
   std::optional<Duration> first = {};  ///< From now to the first tick; left out: one period.
   Missed missed = Missed::coalesce;
   /// How late a tick may be called on purpose, so that it shares a wake-up with other timers. The
-  /// grid does not move. std::invalid_argument when negative.
+  /// grid does not move. Any size does: Duration::max() means "when the service wakes anyway".
+  /// std::invalid_argument when negative.
   Duration slack = {};
 };
 
@@ -139,6 +140,7 @@ class BasicTimerService final : private Service {
     Duration length;
     Duration slack = {};
     Missed missed = Missed::coalesce;
+    Duration in_deadline = {};  // the part of the slack that is in the deadline now: see latest()
   };
   // Four bytes beside each callable; what only periodic timers need lies in periods_.
   struct Data {
@@ -193,6 +195,7 @@ class BasicTimerService final : private Service {
   void give_period(Entry& entry, Period period);
   void take_period(Entry& entry) noexcept;
   [[nodiscard]] Duration slack_of(const Entry& entry) const noexcept;
+  [[nodiscard]] static Time latest(Period& period, Time scheduled) noexcept;
 
   std::size_t on_alarm();
   void collect_due(Time now);
@@ -200,7 +203,7 @@ class BasicTimerService final : private Service {
   [[nodiscard]] bool run_batch(Time now, std::size_t& called);
   [[nodiscard, gnu::always_inline]] bool call(Entry& entry, const TickType& tick);
   bool put_back(Entry& entry, Time now);
-  void begin_period(const Period& period, std::uint32_t slot, TickType& tick);
+  void begin_period(Period& period, std::uint32_t slot, TickType& tick);
   void arm_for_the_next(Time now);
   [[nodiscard]] bool has_passed(Time deadline, Time turn) const noexcept;
   [[nodiscard]] bool follow_wall_clock(Time rang_for, std::size_t& called);
