@@ -9,6 +9,7 @@
 
 #include "cron_fields.h"
 #include "detent/cron.h"
+#include "shown.h"
 
 namespace detent {
 namespace {
@@ -250,7 +251,7 @@ CronFields parse_fields(std::string_view expression) {
 }  // namespace
 
 CronError::CronError(std::string_view expression, std::size_t position, const std::string& expected)
-    : std::invalid_argument("Cron: '" + std::string(expression) + "', at position " +
+    : std::invalid_argument("Cron: " + shown(expression) + ", at position " +
                             std::to_string(position) + ": expected " + expected),
       position_(position) {}
 

@@ -2,11 +2,14 @@
 #include "detent/time_zone.h"
 
 #include <array>
-#include <cstdio>
 #include <limits>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 
+#include "shown.h"
+#include "zone_files.h"
 #include "zone_rules.h"
 
 namespace detent {
@@ -44,14 +47,28 @@ std::optional<absl::TimeZone> fixed_offset(const std::string& name) {
   return absl::FixedTimeZone(name[0] == '-' ? -offset : offset);
 }
 
+// A path and not the name, to which Abseil would give meanings of its own ("file:...",
+// "localtime").
 absl::TimeZone load(const std::string& name) {
-  if (const auto fixed = fixed_offset(name)) return *fixed;
   absl::TimeZone zone;
-  // A name is a path below the folder of the data; it must not lead out of it.
-  const bool plain = !name.empty() && name[0] != '/' && name.find("..") == std::string::npos &&
-                     name.find('\0') == std::string::npos;
-  if (plain && absl::LoadTimeZone(name, &zone)) return zone;
-  throw std::invalid_argument("TimeZone: no time zone is called '" + name + "' here");
+  const std::string path = zone_file(name);
+  if (!path.empty() && absl::LoadTimeZone(path, &zone)) return zone;
+  throw std::invalid_argument("TimeZone: no time zone is called " + shown(name) + " here");
+}
+
+// Never destroyed, since objects that live as long may make a zone at their end.
+absl::TimeZone load_once(const std::string& name) {
+  static auto& mutex = *new std::mutex;
+  static auto& loaded = *new std::map<std::string, absl::TimeZone>;
+  const std::lock_guard lock(mutex);
+  const auto found = loaded.find(name);
+  return found != loaded.end() ? found->second : loaded.emplace(name, load(name)).first->second;
+}
+
+absl::TimeZone zone_called(const std::string& name) {
+  if (name == "UTC") return absl::UTCTimeZone();
+  if (const auto fixed = fixed_offset(name)) return *fixed;
+  return load_once(name);
 }
 
 Seconds seconds_of(WallTime t) {
@@ -86,7 +103,7 @@ TimeZone::TimeZone() {
 
 TimeZone::TimeZone(std::string_view name)
     : rules_(std::make_shared<const ZoneRules>(
-          ZoneRules{std::string(name), load(std::string(name))})) {}
+          ZoneRules{std::string(name), zone_called(std::string(name))})) {}
 
 const std::string& TimeZone::name() const noexcept { return rules_->name; }
 

@@ -17,14 +17,16 @@ namespace detent {
 
 struct ZoneRules;
 
-/// A value, cheap to copy. What a name means is read from the system's time zone data once in the
-/// life of a process: when the data changes, a restart is what lets it take effect. Any thread.
+/// A value, cheap to copy. The process reads a zone from the system's time zone data once: restart
+/// the program when the data changes. The data is in the folder $TZDIR, or in /usr/share/zoneinfo;
+/// a program that runs with another user's rights ignores $TZDIR. Any thread.
 class TimeZone {
  public:
   /// UTC.
   TimeZone();
   /// By its name in the IANA data ("Europe/Berlin"), "UTC", or a fixed offset ("+05:30", "-03:00").
-  /// std::invalid_argument that names it when there is no such zone on this machine.
+  /// The name may come from a stranger: it cannot lead out of the data, and only a regular file of
+  /// bounded size is read. std::invalid_argument that shows the name when no zone has it here.
   explicit TimeZone(std::string_view name);
 
   [[nodiscard]] const std::string& name() const noexcept;
