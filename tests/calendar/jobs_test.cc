@@ -176,7 +176,7 @@ TEST_F(SimulatedJobs, TM11_TheLatestAreCalledHoweverManyWereMissed) {
       jobs_->schedule(Cron("* * * * * *"), {.missed = MissedRuns::all, .most_missed = 3}, note());
   clock_.set_wall(instant("2036-03-02T05:20:07Z"));
   clock_.advance(0s);
-  EXPECT_EQ(taken(), (Texts{"2036-03-02T05:20:05Z missed 9998", "2036-03-02T05:20:06Z",
+  EXPECT_EQ(taken(), (Texts{"2036-03-02T05:20:05Z missed 10000", "2036-03-02T05:20:06Z",
                             "2036-03-02T05:20:07Z"}));
 }
 
@@ -186,7 +186,7 @@ TEST_F(SimulatedJobs, TM11_TheLatestAreFoundAcrossALongBreak) {
       jobs_->schedule(Cron("* 8-19 * * *"), {.missed = MissedRuns::all, .most_missed = 4}, note());
   clock_.set_wall(instant("2056-03-02T08:01:30Z"));
   clock_.advance(0s);
-  EXPECT_EQ(taken(), (Texts{"2056-03-01T19:58:00Z missed 9997", "2056-03-01T19:59:00Z",
+  EXPECT_EQ(taken(), (Texts{"2056-03-01T19:58:00Z missed 10000", "2056-03-01T19:59:00Z",
                             "2056-03-02T08:00:00Z", "2056-03-02T08:01:00Z"}));
 }
 
@@ -332,6 +332,71 @@ TEST_F(SimulatedJobs, TM7_AClockThatWasWrongByYearsKeepsNoJobWaiting) {
   EXPECT_EQ(job.next_run(), instant("2026-03-02T01:00:00Z"));
   clock_.advance(1h);
   EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z"}));
+}
+
+// A machine starts with a clock that is wrong by hours, and sets it right soon after.
+TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetBack) {
+  clock_.set_wall(instant("2026-03-02T12:05:00Z"));
+  const Job hourly = jobs_->schedule(Cron("@hourly"), {}, note());
+  const Job daily = jobs_->schedule(Cron("0 10 * * *"), {}, [] {});
+  EXPECT_EQ(daily.next_run(), instant("2026-03-03T10:00:00Z"));
+  clock_.advance(20s);
+  clock_.set_wall(instant("2026-03-02T03:05:00Z"));
+  clock_.advance(0s);
+  EXPECT_EQ(hourly.next_run(), instant("2026-03-02T04:00:00Z"));
+  EXPECT_EQ(daily.next_run(), instant("2026-03-02T10:00:00Z"));
+  clock_.advance(3h);
+  EXPECT_EQ(taken(),
+            (Texts{"2026-03-02T04:00:00Z", "2026-03-02T05:00:00Z", "2026-03-02T06:00:00Z"}));
+}
+
+TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetBackByTheLeast) {
+  clock_.set_wall(instant("2026-03-02T12:00:00Z"));
+  const Job job = jobs_->schedule(Cron("@hourly"), {}, note());
+  EXPECT_EQ(job.next_run(), instant("2026-03-02T13:00:00Z"));
+  clock_.set_wall(instant("2026-03-02T12:00:00Z") - 1ns);
+  clock_.advance(1ns);
+  EXPECT_EQ(taken(), (Texts{"2026-03-02T12:00:00Z"}));
+}
+
+TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetToAndFro) {
+  clock_.set_wall(instant("2026-03-02T12:05:00Z"));
+  const Job job = jobs_->schedule(Cron("@hourly"), {}, note());
+  clock_.set_wall(instant("2026-03-02T09:30:00Z"));
+  clock_.advance(0s);
+  EXPECT_EQ(taken(), (Texts{}));
+  clock_.set_wall(instant("2026-03-02T12:05:00Z"));
+  clock_.advance(0s);
+  EXPECT_EQ(taken(), (Texts{"2026-03-02T12:00:00Z missed 2"}));
+  clock_.set_wall(instant("2026-03-02T11:30:00Z"));
+  clock_.advance(1h);
+  EXPECT_EQ(taken(), (Texts{})) << "12:00 was called";
+}
+
+TEST_F(SimulatedJobs, TM7_ARunOfAnEarlierLifeIsNotCalledAgain) {
+  clock_.set_wall(instant("2026-03-02T12:05:00Z"));
+  const Job job =
+      jobs_->schedule(Cron("@hourly"), {.last_run = instant("2026-03-02T12:00:00Z")}, note());
+  clock_.set_wall(instant("2026-03-02T10:30:00Z"));
+  clock_.advance(2h);
+  EXPECT_EQ(taken(), (Texts{}));
+  clock_.advance(30min);
+  EXPECT_EQ(taken(), (Texts{"2026-03-02T13:00:00Z"}));
+}
+
+TEST_F(SimulatedJobs, TM7_ARunThatWasLeftOutComesAgainWhenTheClockGoesBack) {
+  const Job job = jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::skip}, note());
+  clock_.advance(1h);
+  EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z"}));
+  clock_.set_wall(instant("2026-03-02T06:30:00Z"));
+  clock_.advance(0s);
+  EXPECT_EQ(taken(), (Texts{}));
+  clock_.set_wall(instant("2026-03-02T03:30:00Z"));
+  clock_.advance(30min);
+  EXPECT_EQ(taken(), (Texts{"2026-03-02T04:00:00Z missed 2"})) << "02:00 and 03:00";
+  clock_.set_wall(instant("2026-03-02T00:30:00Z"));
+  clock_.advance(4h);
+  EXPECT_EQ(taken(), (Texts{})) << "04:00 was called";
 }
 
 // ---- jitter

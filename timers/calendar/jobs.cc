@@ -27,22 +27,17 @@ std::uint64_t mixed(std::uint64_t x) {
   return x ^ (x >> 31U);
 }
 
-// Runs that are due and were not called.
-struct Due {
-  WallTime last;
-  std::uint64_t count = 0;  // at most one more than Jobs::kMostCounted
-};
-
 }  // namespace
 
 struct Jobs::Plan {
   Cron cron;
   JobOptions options;
-  WallTime last;                 // everything up to here was called, or is not to be
-  std::optional<WallTime> next;  // the first behind it
-  std::uint64_t not_called = 0;  // since the last call
-  WallTime counted_to = {};      // MissedRuns::all: no run up to here is one too many
-  WallTimer timer;
+  WallTime since;                     // the run that was called last, or where the job began
+  bool called = false;                // the former, in this life or in an earlier one
+  WallTime last = {};                 // everything up to here was called, or left out
+  std::optional<WallTime> next = {};  // the first behind it
+  WallTime counted_to = {};           // MissedRuns::all: no run up to here is one too many
+  WallTimer timer = {};
 
   void go_on_after(WallTime t) {
     last = t;
@@ -67,91 +62,81 @@ struct Jobs::Plan {
     }
   }
 
+  [[nodiscard]] bool is_due(std::optional<WallTime> run, WallTime now) const {
+    return run && with_jitter(*run) <= now;
+  }
+
   // The last run that is due at `now`, of which there is at least one: between one that is and
   // `now`, halving the stretch.
   [[nodiscard]] WallTime last_due(WallTime now) const {
     WallTime due = *next;
-    for (WallTime end = now; due < end;) {
+    for (WallTime end = now; is_due(cron.next(due), now);) {
       const WallTime middle = due + (end - due) / 2;
       const std::optional<WallTime> found = cron.next(middle);
-      if (found && with_jitter(*found) <= now) {
+      if (is_due(found, now)) {
         due = *found;
       } else {
         end = middle;
       }
-      if (const auto following = cron.next(due); !following || with_jitter(*following) > now) break;
     }
     return due;
   }
 
-  // Those from `next` on that are due at `now`.
-  [[nodiscard]] Due due_at(WallTime now) const {
-    Due due = {.last = *next};
-    for (std::optional<WallTime> run = next; run && with_jitter(*run) <= now;
-         run = cron.next(*run)) {
-      due.last = *run;
-      if (++due.count <= kMostCounted) continue;
-      due.last = last_due(now);
-      break;
-    }
-    return due;
+  // How many runs come after `after` and not after `until`, as far as they are counted.
+  [[nodiscard]] std::size_t count(WallTime after, WallTime until, std::size_t most) const {
+    std::size_t runs = 0;
+    std::optional<WallTime> run = cron.next(after);
+    for (; run && *run <= until && runs < most; run = cron.next(*run)) ++runs;
+    return runs;
   }
 
-  // Where to begin so that `count` runs are due from there to `last`, of more that are.
-  [[nodiscard]] WallTime latest(std::size_t count, WallTime last_of_them) const {
+  // Where to begin so that `wanted` runs are due from there to `last_of_them`, of more that are.
+  [[nodiscard]] WallTime latest(std::size_t wanted, WallTime last_of_them) const {
     WallTime early = last;  // too many are behind it
     WallTime late = last_of_them;
     for (;;) {
       const WallTime middle = early + (late - early) / 2;
-      std::size_t behind = 0;
-      std::optional<WallTime> run = cron.next(middle);
-      for (; run && *run <= last_of_them && behind <= count; run = cron.next(*run)) ++behind;
-      if (behind == count) return *cron.next(middle);
-      (behind > count ? early : late) = middle;
+      const std::size_t behind = count(middle, last_of_them, wanted + 1);
+      if (behind == wanted) return *cron.next(middle);
+      (behind > wanted ? early : late) = middle;
     }
   }
 
-  // A clock that went back far was wrong before.
-  void leave_wrong_future(WallTime now) {
-    if (last - now > kWrongClock) go_on_after(now);
-  }
+  // What was called is not called again; all else follows the clock. One that a run which was
+  // called is far ahead of was wrong before.
   void follow_clock(WallTime now) {
-    leave_wrong_future(now);
+    if (since - now > kWrongClock) called = false;
+    if (!called) since = std::min(since, now);
+    if (now < last) go_on_after(std::max(since, now));
     counted_to = last;
-    arm();
   }
 
   // What to call now, if anything, and takes it off what is left.
   std::optional<JobRun> take(WallTime now) {
-    if (!next || with_jitter(*next) > now) return std::nullopt;
-    if (options.missed == MissedRuns::all) return take_first(now);
-    return take_last(now);
-  }
-
-  std::optional<JobRun> take_last(WallTime now) {
-    const Due due = due_at(now);
-    const bool in_time = now - with_jitter(due.last) <= options.grace;
-    go_on_after(due.last);
-    if (options.missed == MissedRuns::skip && !in_time) {
-      not_called += due.count;
-      return std::nullopt;
-    }
-    return JobRun{due.last, now, std::exchange(not_called, 0) + due.count - 1};
+    if (!is_due(next, now)) return std::nullopt;
+    if (options.missed == MissedRuns::all) return call(first_to_call(now), now);
+    const WallTime run = last_due(now);
+    const bool in_time = now - with_jitter(run) <= options.grace;
+    if (options.missed == MissedRuns::once || in_time) return call(run, now);
+    go_on_after(run);
+    return std::nullopt;
   }
 
   // Counts once for all the calls of one stretch.
-  JobRun take_first(WallTime now) {
-    WallTime run = *next;
-    if (run > counted_to) {
-      const Due due = due_at(now);
-      counted_to = due.last;
-      if (due.count > options.most_missed) {
-        not_called += due.count - options.most_missed;
-        run = latest(options.most_missed, due.last);
-      }
-    }
+  WallTime first_to_call(WallTime now) {
+    const WallTime run = *next;
+    if (run <= counted_to) return run;
+    counted_to = last_due(now);
+    const bool too_many = count(last, counted_to, options.most_missed + 1) > options.most_missed;
+    return too_many ? latest(options.most_missed, counted_to) : run;
+  }
+
+  JobRun call(WallTime run, WallTime now) {
+    const JobRun told = {run, now, count(since, run - Duration(1), kMostCounted)};
+    since = run;
+    called = true;
     go_on_after(run);
-    return {run, now, std::exchange(not_called, 0)};
+    return told;
   }
 };
 
@@ -169,12 +154,13 @@ Jobs::~Jobs() {
 Job Jobs::add(Cron cron, const JobOptions& options, Function&& function, Name name) {
   line_.affinity().check("Jobs::schedule");
   const WallTime now = timers_.clock_now();
-  auto plan = std::make_unique<Plan>(Plan{
-      .cron = std::move(cron), .options = checked(options), .last = now, .next = {}, .timer = {}});
+  auto plan = std::make_unique<Plan>(Plan{.cron = std::move(cron),
+                                          .options = checked(options),
+                                          .since = std::max(options.last_run.value_or(now), kEpoch),
+                                          .called = options.last_run.has_value()});
   Plan& made = *plan;
-  const WallTime last_run = std::max(options.last_run.value_or(now), kEpoch);
-  made.go_on_after(last_run);
-  made.leave_wrong_future(now);
+  made.go_on_after(made.since);
+  made.follow_clock(now);
   table_.recycle();
   Job job(line_, table_.add(std::move(function), name, std::move(plan)));
   made.timer = timers_.make([this, id = job.id()] { on_wake(id); }, name);
@@ -206,10 +192,13 @@ void Jobs::on_wake(HandlerId id) {
   if (run) table_.call(*entry, *run);  // the last statement: this object may be gone
 }
 
-// A clock that was put back far may have left a job with a time that it will not see for long.
+// A clock that was put back may have left a job with a time that it will not see for long.
 void Jobs::on_clock_change() {
   const WallTime now = timers_.clock_now();
-  table_.for_each([now](Table::Entry& entry) { entry.data->follow_clock(now); });
+  table_.for_each([now](Table::Entry& entry) {
+    entry.data->follow_clock(now);
+    entry.data->arm();
+  });
 }
 
 }  // namespace detent

@@ -63,10 +63,10 @@ class Job;
 /// callbacks may do anything to any job, their own included, and may destroy this object. As there
 /// is one thread, two runs never overlap. Allocates nothing to call a job.
 ///
-/// The clock decides, at each wake-up: an instant that was called is not called again when the
-/// clock is put back, and what was due before the clock was put forward was missed. When a job's
-/// last run is more than a day ahead of the clock, the clock was wrong before, and the job goes on
-/// from the time that it shows now.
+/// The clock decides, at each wake-up. When it is put back, a job goes on from the time that it
+/// shows now; but a run that was called, in this life of the program or in an earlier one, is not
+/// called again. When that run is more than a day ahead of the clock, the clock was wrong before,
+/// and the run does not count. What was due before the clock was put forward was missed.
 class Jobs final : private HandleOwner {
  public:
   /// Missed runs are counted up to here; JobRun::missed may say less than there were.
