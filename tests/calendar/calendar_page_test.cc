@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What docs/calendar.md shows, compiled and run.
+// What docs/calendar.md and the first comments of the calendar's headers show, compiled and run.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -55,6 +55,46 @@ TEST_F(CalendarPage, TM11_ABackupThatRemembers) {
       [&](const detent::JobRun& run) { remembered = run.scheduled; });
   clock_.advance(0s);
   EXPECT_EQ(remembered, instant("2026-03-28T03:00:00Z"));
+}
+
+// ---- what the first comments of the headers show
+
+int reports_sent = 0;
+void send_report(const JobRun& /*run*/) { ++reports_sent; }
+WallTime backed_up;
+void back_up(WallTime scheduled) { backed_up = scheduled; }
+
+TEST_F(CalendarPage, TM11_TheHeaderOfTheCalendar) {
+  reports_sent = 0;
+  detent::WallTimerService timers(reactor);
+  detent::Jobs jobs(timers);
+  const detent::Cron mornings("0 9 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")});
+  auto report = jobs.schedule(mornings, {}, [](const detent::JobRun& run) { send_report(run); });
+  clock_.advance(72h);
+  EXPECT_EQ(reports_sent, 2);
+}
+
+TEST_F(CalendarPage, TM11_TheHeaderOfCron) {
+  const Clock& clock = clock_;
+  const detent::Cron cron("30 2 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")});
+  const std::optional<detent::WallTime> next = cron.next(clock.wall_now());
+  EXPECT_EQ(next, instant("2026-03-30T00:30:00Z"));
+}
+
+TEST_F(CalendarPage, TM11_TheHeaderOfJobs) {
+  WallTimerService wall_timers(reactor);
+  detent::Jobs jobs(wall_timers);
+  auto backup = jobs.schedule(detent::Cron("30 2 * * *"), {},
+                              [](const detent::JobRun& run) { back_up(run.scheduled); });
+  clock_.advance(24h);
+  EXPECT_EQ(backed_up, instant("2026-03-29T02:30:00Z"));
+}
+
+TEST_F(CalendarPage, TM11_TheHeaderOfTimeZone) {
+  const Clock& clock = clock_;
+  const detent::TimeZone berlin("Europe/Berlin");
+  const auto offset = berlin.offset_at(clock.wall_now());  // 1 h or 2 h
+  EXPECT_EQ(offset, 1h);
 }
 
 }  // namespace

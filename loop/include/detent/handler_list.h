@@ -3,7 +3,7 @@
 /// Callbacks that are all called in the order in which they were added, such as hooks.
 ///
 ///     detent::HandlerList<void(int)> list;
-///     detent::Handle first = list.add([](int n) { ... });
+///     detent::Handle first = list.add([&](int n) { sum += n; });
 ///     list.for_each([](auto& call) { call(7); });
 #pragma once
 

@@ -3,7 +3,7 @@
 /// Owns one file descriptor and closes it.
 ///
 ///     detent::UniqueFd pipe_end(ends[0]);
-///     ::read(pipe_end.fd(), ...);          // closed at the end of the scope
+///     if (::read(pipe_end.fd(), &byte, 1) == 1) use(byte);     // closed at the end of the scope
 ///
 /// Declare a descriptor before the watch that uses it: members are destroyed in reverse order, so
 /// the registration goes first and the descriptor is closed after it.

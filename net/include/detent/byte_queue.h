@@ -3,7 +3,7 @@
 /// Bytes that wait to be written, in order.
 ///
 ///     queue.append("hello");
-///     queue.take(transport.write(queue.front()).size);
+///     queue.take(transport.write(std::as_bytes(std::span(queue.front()))).size);
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 /// \file
 /// A server for protocols of text lines: listens, keeps its connections, calls you for each line.
 ///
-///     detent::LineServer server(timers, detent::Endpoint::parse("127.0.0.1:1234"),
+///     detent::LineServer server(timers, detent::Endpoint::parse(address),  // "127.0.0.1:1234"
 ///                               [](detent::Connection& client, std::string_view line) {
 ///                                 client.write("you said: " + std::string(line) + "\n");
 ///                               });

@@ -2,7 +2,7 @@
 /// \file
 /// Accepts connections and hands each to a function of yours.
 ///
-///     detent::Listener listener(timers, detent::Endpoint::parse("127.0.0.1:1234"),
+///     detent::Listener listener(timers, detent::Endpoint::parse(address),  // "127.0.0.1:1234"
 ///                               [&](detent::Socket socket, const detent::Endpoint& peer) {
 ///                                 serve(std::move(socket), peer);
 ///                               });

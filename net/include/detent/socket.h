@@ -3,8 +3,8 @@
 /// One non-blocking stream socket, TCP or unix. It moves bytes when it is asked to; when to ask is
 /// the business of a Listener or a Connection, or of your own watch.
 ///
-///     auto socket = detent::Socket::connect(detent::Endpoint::parse("127.0.0.1:1234"));
-///     ... wait until socket.fd() is writable ...
+///     auto socket = detent::Socket::connect(detent::Endpoint::parse(address));
+///     wait_until_writable(socket);                        // with a watch, or poll(2)
 ///     if (std::error_code error = socket.take_error()) report(error);
 ///     detent::IoResult result = socket.write(bytes);      // result.size of them are on their way
 ///

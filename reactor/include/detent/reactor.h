@@ -3,8 +3,10 @@
 /// Calls a function of yours when a descriptor is ready, or when another thread asks for it.
 ///
 ///     detent::Reactor reactor;
-///     auto watch = reactor.watch(fd, {.readable = true}, [&](detent::Ready) { read_from(fd); });
-///     reactor.run();                               // until reactor.stop()
+///     auto watch = reactor.watch(fd, {.readable = true}, [&](detent::Ready) {
+///       if (!read_from(fd)) reactor.stop();
+///     });
+///     reactor.run();
 ///
 /// One turn of the loop, in this order:
 ///  1. before_wait hooks run; pending changes of interest are applied.

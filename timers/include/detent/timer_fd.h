@@ -3,7 +3,7 @@
 /// One kernel timer by itself, as a descriptor, with no loop around it.
 ///
 ///     detent::TimerFd timer(detent::ClockId::wall);
-///     timer.arm(1s, 500ms);                            // first after 1 s, then twice a second
+///     timer.arm(20ms, 10ms);                 // first after 20 ms, then a hundred times a second
 ///     for (int i = 0; i < 4; ++i) std::cout << "expired " << timer.read() << " times\n";
 ///
 /// For many timers in one thread use TimerService: it needs one descriptor for all of them.

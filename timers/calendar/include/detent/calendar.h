@@ -4,8 +4,9 @@
 ///
 ///     detent::WallTimerService timers(reactor);
 ///     detent::Jobs jobs(timers);
-///     auto report = jobs.schedule("0 9 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")},
-///                                 {}, [](const detent::JobRun& run) { send_report(run); });
+///     const detent::Cron mornings("0 9 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")});
+///     auto report = jobs.schedule(mornings, {},
+///                                 [](const detent::JobRun& run) { send_report(run); });
 #pragma once
 
 #include "detent/cron.h"

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the first comment of each public header shows, compiled and run. A fact of the tree
+// (tests/dev/tree) compares the two; those of the calendar are in calendar_page_test.cc.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "detent/byte_queue.h"
+#include "detent/connection.h"
+#include "detent/endpoint.h"
+#include "detent/framing.h"
+#include "detent/handler_list.h"
+#include "detent/handler_table.h"
+#include "detent/lifespan.h"
+#include "detent/line_server.h"
+#include "detent/listener.h"
+#include "detent/poster.h"
+#include "detent/reactor.h"
+#include "detent/simulation.h"
+#include "detent/socket.h"
+#include "detent/timer_fd.h"
+#include "detent/timer_queue.h"
+#include "detent/timer_service.h"
+#include "support/net_fixtures.h"
+#include "support/readiness.h"
+
+namespace detent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_support::is_readable;
+using testing_support::make_pipe;
+using testing_support::make_socket_pair;
+using testing_support::put;
+using testing_support::run_until;
+using testing_support::SocketPair;
+using testing_support::take;
+using testing_support::wait_for;
+
+// ---- loop
+
+TEST(HeadersPage, L6_ACallbackOwnsWhatItCaptures) {
+  struct Owner {
+    explicit Owner(int& total) : sum(total) {}
+    void add(int n) const { sum += n; }
+    int& sum;
+  };
+  int sum = 0;
+  auto owner = std::make_unique<Owner>(sum);
+  detent::Callback<void(int)> f = [owner = std::move(owner)](int n) { owner->add(n); };
+  f(3);
+  EXPECT_EQ(sum, 3);
+}
+
+TEST(HeadersPage, TM6_ADeadlineIsAnInstantAndALength) {
+  detent::TimePoint deadline = detent::kernel_clock().now() + 250ms;
+  EXPECT_GT(deadline, TimePoint());
+}
+
+TEST(HeadersPage, L1_AHandleIsTheRightToBeCalled) {
+  Reactor reactor;
+  int flushed = 0;
+  const auto flush_statistics = [&] { ++flushed; };
+  reactor.post([] {});
+  detent::Handle hook = reactor.before_wait([&] { flush_statistics(); });
+  hook.cancel();  // or let it go out of scope
+  static_cast<void>(reactor.dispatch());
+  EXPECT_EQ(flushed, 0);
+}
+
+TEST(HeadersPage, O1_AListCallsAllInTheirOrder) {
+  int sum = 0;
+  detent::HandlerList<void(int)> list;
+  detent::Handle first = list.add([&](int n) { sum += n; });
+  list.for_each([](auto& call) { call(7); });
+  EXPECT_EQ(sum, 7);
+}
+
+TEST(HeadersPage, L2_ACallbackMayRemoveItself) {
+  detent::HandlerTable<void(int)> table;
+  detent::HandlerId id = table.add([&](int) { table.remove(id); });
+  table.call(id, 7);
+  EXPECT_EQ(table.find(id), nullptr);
+}
+
+TEST(HeadersPage, L2_ALifespanTellsWhetherItsObjectExists) {
+  struct Reader {
+    void read(std::string_view bytes) {
+      const Lifespan::Guard alive(lifespan_);
+      on_data_(bytes);  // may destroy *this
+      if (!alive) return;
+      ++calls_survived_;
+    }
+    Callback<void(std::string_view)> on_data_;
+    int& calls_survived_;
+    Lifespan lifespan_;
+  };
+  int survived = 0;
+  std::unique_ptr<Reader> reader(
+      new Reader{[&](std::string_view) { reader.reset(); }, survived, {}});
+  reader->read("x");
+  EXPECT_EQ(survived, 0);
+}
+
+TEST(HeadersPage, D1_ARegistrationHasAName) {
+  Reactor reactor;
+  const SocketPair pair = make_socket_pair();
+  const int fd = pair.near.fd();
+  int calls = 0;
+  const auto on_ready = [&](Ready) { ++calls; };
+  auto watch = reactor.watch(fd, {.readable = true}, on_ready, "control socket");
+  put(pair.far.fd());
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(HeadersPage, D3_APollerIsOfUseByItself) {
+  const SocketPair pair = make_socket_pair();
+  const int fd = pair.near.fd();
+  put(pair.far.fd());
+  std::uint32_t slots = 0;
+  const auto use = [&](std::uint32_t slot, Ready ready) { slots += ready.readable ? slot : 0; };
+  auto poller = detent::make_poller();  // epoll on Linux
+  poller->add(fd, {.readable = true}, {.slot = 1, .generation = 1});
+  std::vector<detent::Event> events;
+  poller->wait(events, 3s);
+  for (const detent::Event& event : events) use(event.id.slot, event.ready);
+  EXPECT_EQ(slots, 1U);
+}
+
+TEST(HeadersPage, SIM1_AnHourOfTicksTakesNoTime) {
+  int count = 0;
+  detent::VirtualClock clock;
+  detent::Reactor reactor(
+      {.poller = std::make_unique<detent::SimulatedPoller>(clock), .clock = &clock});
+  detent::TimerService timers(reactor);
+  auto tick = timers.every(1s, [&] { ++count; });
+  clock.advance(1h);  // count is 3600 now, and no time has passed
+  EXPECT_EQ(count, 3600);
+}
+
+TEST(HeadersPage, L6_ADescriptorIsClosedAtTheEndOfItsScope) {
+  SocketPair pipe = make_pipe();
+  put(pipe.far.fd(), "x");
+  const std::array<int, 1> ends = {pipe.near.release()};
+  char byte = '\0';
+  char used = '\0';
+  const auto use = [&](char c) { used = c; };
+  {
+    detent::UniqueFd pipe_end(ends[0]);
+    if (::read(pipe_end.fd(), &byte, 1) == 1) use(byte);  // closed at the end of the scope
+  }
+  EXPECT_EQ(used, 'x');
+  pollfd query = {.fd = pipe.far.fd(), .events = POLLOUT, .revents = 0};
+  EXPECT_EQ(1, ::poll(&query, 1, 0));
+  EXPECT_NE(0, query.revents & POLLERR) << "nobody reads any more";
+}
+
+// ---- reactor
+
+int shown = 0;
+void show_result() { ++shown; }
+void give_up() { shown = -1; }
+
+TEST(HeadersPage, W2_AThreadThatMayOutliveTheLoopHandsFunctionsToIt) {
+  shown = 0;
+  Reactor reactor;
+  std::thread worker([poster = reactor.poster()] {
+    if (!poster.post([] { show_result(); })) give_up();  // false: the loop is gone
+  });
+  worker.join();
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(shown, 1);
+}
+
+TEST(HeadersPage, O5_ALoopReadsFromADescriptorUntilItIsStopped) {
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd(), "hello");
+  const int fd = pair.near.fd();
+  std::string heard;
+  const auto read_from = [&](int descriptor) {
+    heard += take(descriptor);
+    return heard.size() < 5;
+  };
+  detent::Reactor reactor;
+  auto watch = reactor.watch(fd, {.readable = true}, [&](detent::Ready) {
+    if (!read_from(fd)) reactor.stop();
+  });
+  reactor.run();
+  EXPECT_EQ(heard, "hello");
+}
+
+TEST(HeadersPage, D3_AWatchChangesItsInterest) {
+  Reactor reactor;
+  const SocketPair pair = make_socket_pair();
+  bool queue_is_not_empty = true;
+  bool writable = false;
+  auto watch = reactor.watch(pair.near.fd(), {}, [&](Ready ready) { writable = ready.writable; });
+  watch.set_interest({.readable = true, .writable = queue_is_not_empty});
+  static_cast<void>(reactor.run_once());
+  EXPECT_TRUE(writable);
+}
+
+// ---- timers
+
+TEST(HeadersPage, TM10_OneKernelTimerByItself) {
+  testing::internal::CaptureStdout();
+  detent::TimerFd timer(detent::ClockId::wall);
+  timer.arm(20ms, 10ms);  // first after 20 ms, then a hundred times a second
+  for (int i = 0; i < 4; ++i) std::cout << "expired " << timer.read() << " times\n";
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("times\nexpired "), std::string::npos);
+}
+
+TEST(HeadersPage, TM2_DeadlinesInOrder) {
+  const Duration now = 500ms;
+  TimerQueue::Key fired = 0;
+  const auto fire = [&](TimerQueue::Key key) { fired = key; };
+  detent::TimerQueue queue;
+  queue.add(7, 250ms);  // key 7 is due at 250 ms
+  queue.set(7, 500ms);  // now later
+  while (auto key = queue.pop_due(now)) fire(*key);
+  EXPECT_EQ(fired, 7U);
+}
+
+std::uint64_t used_ticks = 0;
+void use(std::uint64_t ticks) { used_ticks += ticks; }
+
+TEST(HeadersPage, TM3_OnceAndAgainAndAgain) {
+  used_ticks = 0;
+  VirtualClock clock;
+  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  testing::internal::CaptureStdout();
+  detent::TimerService timers(reactor);
+  auto once = timers.after(250ms, [] { std::puts("now"); });
+  auto tick = timers.every(1s, [](const detent::Tick& t) { use(t.expirations); });
+  clock.advance(3s);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "now\n");
+  EXPECT_EQ(used_ticks, 3U);
+}
+
+// ---- net
+
+TEST(HeadersPage, N2_BytesWaitInAQueue) {
+  SocketPair pair = make_socket_pair();
+  Socket transport = Socket::adopt(std::move(pair.near));
+  ByteQueue queue;
+  queue.append("hello");
+  queue.take(transport.write(std::as_bytes(std::span(queue.front()))).size);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(take(pair.far.fd()), "hello");
+}
+
+class HeadersPageNet : public testing::Test {
+ protected:
+  Reactor reactor;
+  TimerService timers{reactor};
+};
+
+TEST_F(HeadersPageNet, N3_AConnectionTellsWhatArrivesAndThatItIsOver) {
+  SocketPair pair = make_socket_pair();
+  Socket socket = Socket::adopt(std::move(pair.near));
+  std::string used;
+  bool forgotten = false;
+  const auto use = [&](std::string_view bytes) { used += bytes; };
+  const auto forget = [&](std::error_code) { forgotten = true; };
+  detent::Connection connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
+                                {.on_data = [&](std::string_view bytes) { use(bytes); },
+                                 .on_closed = [&](std::error_code e) { forget(e); }});
+  connection.write("hello\n");
+  EXPECT_EQ(take(pair.far.fd()), "hello\n");
+  put(pair.far.fd(), "you too\n");
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(used, "you too\n");
+  EXPECT_FALSE(forgotten);
+}
+
+TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {
+  testing::internal::CaptureStdout();
+  auto web = detent::Endpoint::parse("[::1]:80");
+  auto control = detent::Endpoint::parse("unix:/run/control.sock");
+  std::cout << web.to_string();  // [::1]:80
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "[::1]:80");
+  EXPECT_EQ(control.to_string(), "unix:/run/control.sock");
+}
+
+TEST(HeadersPage, N5_LinesAreCutFromAStream) {
+  std::vector<std::string> lines;
+  bool closed = false;
+  const auto handle = [&](std::string_view line) { lines.emplace_back(line); };
+  const auto close_connection = [&] { closed = true; };
+  const std::string bytes = "one\r\ntwo\nand " + std::string(2000, 'x');
+  detent::LineParser parser(1024);
+  parser.append(bytes);  // as they arrive
+  while (auto line = parser.next()) handle(*line);
+  if (parser.too_long()) close_connection();
+  EXPECT_EQ(lines, (std::vector<std::string>{"one", "two"}));
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(HeadersPageNet, N5_ALineServerAnswersEachLine) {
+  const std::string address = "127.0.0.1:0";
+  detent::LineServer server(timers, detent::Endpoint::parse(address),  // "127.0.0.1:1234"
+                            [](detent::Connection& client, std::string_view line) {
+                              client.write("you said: " + std::string(line) + "\n");
+                            });
+  const Socket client = Socket::connect(server.endpoint());
+  wait_for(client.fd(), POLLOUT);
+  put(client.fd(), "hello\n");
+  ASSERT_TRUE(run_until(reactor, [&] { return is_readable(client.fd()); }));
+  EXPECT_EQ(take(client.fd()), "you said: hello\n");
+}
+
+TEST_F(HeadersPageNet, N1_AListenerHandsOutConnections) {
+  const std::string address = "127.0.0.1:0";
+  int served = 0;
+  const auto serve = [&](const Socket&, const Endpoint&) { ++served; };
+  detent::Listener listener(
+      timers, detent::Endpoint::parse(address),  // "127.0.0.1:1234"
+      [&](detent::Socket socket, const detent::Endpoint& peer) { serve(std::move(socket), peer); });
+  const Socket client = Socket::connect(listener.endpoint());
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(served, 1);
+}
+
+TEST(HeadersPage, N3_ASocketIsConnectedAndWrittenTo) {
+  const Socket listening = Socket::listen(Endpoint::parse("127.0.0.1:0"));
+  const std::string address = listening.local_endpoint().to_string();
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(std::string_view("hello")));
+  const auto report = [](std::error_code error) { ADD_FAILURE() << error.message(); };
+  const auto wait_until_writable = [](const Socket& s) { wait_for(s.fd(), POLLOUT); };
+  auto socket = detent::Socket::connect(detent::Endpoint::parse(address));
+  wait_until_writable(socket);  // with a watch, or poll(2)
+  if (std::error_code error = socket.take_error()) report(error);
+  detent::IoResult result = socket.write(bytes);  // result.size of them are on their way
+  EXPECT_EQ(result.size, 5U);
+}
+
+}  // namespace
+}  // namespace detent
