@@ -9,6 +9,8 @@
 
 #include <atomic>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 namespace affinity {

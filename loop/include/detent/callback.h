@@ -16,6 +16,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// Whether `f` is a pointer, a std::function or the like, and holds nothing to call.

@@ -10,6 +10,8 @@
 /// clients can share one block of handlers, so that a client costs a pointer.
 #pragma once
 
+#include "detent/needs_cpp20.h"
+//
 #include <cstdint>
 #include <utility>
 

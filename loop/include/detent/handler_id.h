@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// A number, never an address: `slot` says where the registration is kept and is reused,

@@ -8,6 +8,8 @@
 /// misbehaving callback can say which one it is. Left out, the place still tells.
 #pragma once
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// A text and a source location. Both point to storage that must outlive the registration; string

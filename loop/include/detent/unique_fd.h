@@ -11,6 +11,8 @@
 
 #include <utility>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// Move-only owner of one descriptor. -1 means that it owns none. Not tied to a thread.

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// One thread. Keeps its memory, so that a steady state allocates nothing. What was taken from

@@ -17,6 +17,8 @@
 #include <string>
 #include <string_view>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// One address, as a value: copied, compared, never changed. Not tied to a thread.

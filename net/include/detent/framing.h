@@ -16,6 +16,8 @@
 #include <string>
 #include <string_view>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// Lines end with "\n" or "\r\n", which is not part of them; any other byte is, NUL and a lone
