@@ -93,16 +93,26 @@ std::uint32_t read_scope(std::string_view text, std::string_view whole) {
   refuse(whole, "after % there is neither the name nor the number of a network interface");
 }
 
+[[noreturn]] void refuse_without_brackets(std::string_view text) {
+  const auto colon = text.rfind(':');
+  const std::string address(text.substr(0, colon));
+  in6_addr unused;
+  const bool is_address = read_address(AF_INET6, address, unused);
+  refuse(text,
+         "an IPv6 address needs brackets" +
+             (is_address ? ": " + quoted("[" + address + "]" + std::string(text.substr(colon)))
+                         : std::string()));
+}
+
 sockaddr_in read_ipv4(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) refuse(text, "the port is missing");
   const std::string_view address = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
-  if (port.find(':') != std::string_view::npos) refuse(text, "an IPv6 address needs brackets");
+  if (port.find(':') != std::string_view::npos) refuse_without_brackets(text);
 
   sockaddr_in result = {};
   result.sin_family = AF_INET;
-  if (address.empty()) refuse(text, "the address is missing");
   if (!read_address(AF_INET, address, result.sin_addr)) {
     refuse(text, "the address is not four decimal numbers, and host names are not looked up");
   }
@@ -171,6 +181,34 @@ UnixAddress read_unix(std::string_view text) {
   if (abstract) return abstract_name(name);
   if (name.find('\0') != std::string_view::npos) refuse(text, "the path contains a NUL byte");
   return unix_path(name);
+}
+
+// ---- Forms that other programs take, and what to write here instead
+
+// "http://127.0.0.1:80/path", "file:///path".
+[[noreturn]] void refuse_url(std::string_view text, std::string_view behind_scheme) {
+  if (behind_scheme.starts_with('/')) {
+    refuse(text, "a path is written " + quoted(std::string(kUnixPrefix).append(behind_scheme)));
+  }
+  const auto end = behind_scheme.find_first_of("/?#");
+  refuse(text, "it is a URL; write " + quoted(behind_scheme.substr(0, end)));
+}
+
+void refuse_foreign_form(std::string_view text) {
+  const auto scheme = text.find("://");
+  if (scheme != std::string_view::npos) refuse_url(text, text.substr(scheme + 3));
+  if (text.find('/') < text.find(':')) {
+    refuse(text, "a path is written " + quoted(std::string(kUnixPrefix).append(text)));
+  }
+  if (text.front() == '@') {
+    refuse(text, "an abstract name is written " + quoted(std::string(kUnixPrefix).append(text)));
+  }
+  const std::string_view port = text.substr(text.starts_with("*:") ? 2 : text.starts_with(':'));
+  if (!port.empty() && read_number<std::uint16_t>(port)) {
+    const std::string rest(port);
+    refuse(text, "the address is missing; write " + quoted("0.0.0.0:" + rest) + ", or " +
+                     quoted("127.0.0.1:" + rest) + " for this machine alone");
+  }
 }
 
 // ---- The kernel's structures as bytes
@@ -245,6 +283,7 @@ Endpoint Endpoint::parse(std::string_view text) {
   } else if (text.front() == '[') {
     endpoint.store(read_ipv6(text), sizeof(sockaddr_in6));
   } else {
+    refuse_foreign_form(text);
     endpoint.store(read_ipv4(text), sizeof(sockaddr_in));
   }
   return endpoint;

@@ -150,7 +150,7 @@ TEST(Endpoint, RefusesBadTextAndSaysWhatIsWrong) {
       {"127.0.0.01:80", "not four decimal numbers"},
       {"0x7f.0.0.1:80", "not four decimal numbers"},
       {"localhost:80", "host names are not looked up"},
-      {"UNIX:/path", "host names are not looked up"},
+      {"local:80", "host names are not looked up"},
       {"::1:80", "an IPv6 address needs brackets"},
       {"127.0.0.1:80:", "an IPv6 address needs brackets"},
       {"[::1", "the closing bracket is missing"},
@@ -182,6 +182,32 @@ TEST(Endpoint, RefusesBadTextAndSaysWhatIsWrong) {
     const std::string message = refusal(text);
     EXPECT_TRUE(contains(message, reason)) << message;
     EXPECT_TRUE(contains(message, "expected 127.0.0.1:PORT")) << message;
+  }
+}
+
+TEST(Endpoint, SaysWhatToWriteInsteadOfAnotherProgramsForm) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"http://127.0.0.1:80", R"(it is a URL; write "127.0.0.1:80")"},
+      {"https://[::1]:443/index.html", R"(it is a URL; write "[::1]:443")"},
+      {"tcp://0.0.0.0:1234?reuse=1#x", R"(it is a URL; write "0.0.0.0:1234")"},
+      {"UNIX:///run/x.sock", R"(a path is written "unix:/run/x.sock")"},
+      {"file:///run/x.sock", R"(a path is written "unix:/run/x.sock")"},
+      {"/run/x.sock", R"(a path is written "unix:/run/x.sock")"},
+      {"./x.sock", R"(a path is written "unix:./x.sock")"},
+      {"run/x:1.sock", R"(a path is written "unix:run/x:1.sock")"},
+      {"@name", R"(an abstract name is written "unix:@name")"},
+      {"1234", R"(write "0.0.0.0:1234", or "127.0.0.1:1234" for this machine alone)"},
+      {":1234", R"(write "0.0.0.0:1234", or "127.0.0.1:1234" for this machine alone)"},
+      {"*:1234", R"(write "0.0.0.0:1234", or "127.0.0.1:1234" for this machine alone)"},
+      {"::1:80", R"(an IPv6 address needs brackets: "[::1]:80")"},
+  };
+  for (const auto& [text, instead] : cases) {
+    const std::string message = refusal(text);
+    EXPECT_TRUE(contains(message, instead)) << message;
+    const std::string written = message.substr(0, message.find("(expected"));
+    const std::size_t begin = written.find('"', written.find("is no endpoint")) + 1;
+    EXPECT_NO_THROW((void)Endpoint::parse(written.substr(begin, written.find('"', begin) - begin)))
+        << message;
   }
 }
 

@@ -47,9 +47,9 @@ class Endpoint {
   ///
   /// A file whose own name begins with @ is written unix:./@name. Any text of any length may be
   /// passed in: if it is none of the above, std::invalid_argument quotes it (escaped, and cut when
-  /// long) and says what is wrong with it and what was expected. std::system_error when the
-  /// kernel cannot be asked for an interface's number, and not_supported for an abstract name
-  /// where there are none.
+  /// long) and says what is wrong with it and what was expected. For a URL, a bare path or a bare
+  /// port it says what to write instead. std::system_error when the kernel cannot be asked for an
+  /// interface's number, and not_supported for an abstract name where there are none.
   [[nodiscard]] static Endpoint parse(std::string_view text);
 
   /// From what accept(2), getsockname(2) and the like filled in. Takes a copy of what identifies
