@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -30,6 +31,17 @@ using testing_support::instant;
 using testing_support::SimulatedTimers;
 using testing_support::to_text;
 using Texts = std::vector<std::string>;
+
+// What `call` throws says; empty when it throws nothing of that type.
+template <class Error, class Call>
+std::string thrown_by(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
 
 // Midnight, and nothing has been scheduled yet.
 class SimulatedJobs : public SimulatedTimers {
@@ -637,17 +649,91 @@ TEST_F(SimulatedJobs, L1_AJobMayBeMovedWhileItsCallbackRuns) {
   EXPECT_TRUE(moved.active());
 }
 
+TEST_F(SimulatedJobs, L5_JobsWhoseTimersAreGoneAreInertAndScheduleNoMore) {
+  Job job = jobs_->schedule(Cron("@hourly"), {}, note());
+  wall_.reset();
+  EXPECT_FALSE(job.active());
+  EXPECT_EQ(job.next_run(), std::nullopt);
+  EXPECT_EQ(thrown_by<std::logic_error>(
+                [this] { static_cast<void>(jobs_->schedule(Cron("@hourly"), {}, note())); }),
+            "Jobs::schedule: the timer service of these jobs is gone");
+  clock_.advance(2h);
+  EXPECT_TRUE(runs_.empty());
+  job.cancel();
+}
+
+// Schedules another of its kind when it goes, so many times.
+struct Successor {
+  Successor(Jobs& where, int& count, int more) : jobs(where), ends(count), left(more) {}
+  Successor(const Successor&) = delete;
+  Successor& operator=(const Successor&) = delete;
+  ~Successor() {
+    ++ends;
+    if (left == 0) return;
+    static const Cron hourly("@hourly");
+    const Job job =
+        jobs.schedule(hourly, {}, [next = std::make_shared<Successor>(jobs, ends, left - 1)] {});
+    EXPECT_FALSE(job.active());
+  }
+  Jobs& jobs;
+  int& ends;
+  int left;
+};
+
+// So many that destroying one inside the other would need more stack than there is.
+TEST_F(SimulatedJobs, L7_WhatCapturesScheduleWhileTheJobsGoIsInert) {
+  int ends = 0;
+  const Job job = jobs_->schedule(Cron("@hourly"), {},
+                                  [last = std::make_shared<Successor>(*jobs_, ends, 100'000)] {});
+  jobs_.reset();
+  EXPECT_EQ(ends, 100'001);
+  EXPECT_FALSE(job.active());
+}
+
 // ---- misuse, costs
 
-TEST_F(SimulatedJobs, TM11_OptionsThatMakeNoSenseAreRefused) {
-  const auto refused = [this](const JobOptions& options) {
-    EXPECT_THROW(static_cast<void>(jobs_->schedule(Cron("@hourly"), options, [] {})),
-                 std::invalid_argument);
+std::string told_of(Jobs& jobs, const JobOptions& options) {
+  return thrown_by<std::invalid_argument>(
+      [&] { static_cast<void>(jobs.schedule(Cron("@hourly"), options, [] {})); });
+}
+
+TEST_F(SimulatedJobs, TM11_OptionsThatMakeNoSenseAreRefusedWithTheirValues) {
+  EXPECT_EQ(told_of(*jobs_, {.most_missed = 0}),
+            "Jobs::schedule: most_missed is 0, and must be from 1 to 10000");
+  EXPECT_EQ(told_of(*jobs_, {.most_missed = Jobs::kMostCounted + 1}),
+            "Jobs::schedule: most_missed is 10001, and must be from 1 to 10000");
+  EXPECT_EQ(told_of(*jobs_, {.grace = -1s}),
+            "Jobs::schedule: grace is -1000000000 ns, and must not be negative");
+  EXPECT_EQ(told_of(*jobs_, {.jitter = {.most = -1ns}}),
+            "Jobs::schedule: jitter.most is -1 ns, and must not be negative");
+}
+
+TEST_F(SimulatedJobs, TM11_AnEmptyCallbackIsRefused) {
+  const auto refused = [this](auto empty) {
+    EXPECT_EQ(thrown_by<std::invalid_argument>([&] {
+                static_cast<void>(jobs_->schedule(Cron("@hourly"), {}, std::move(empty)));
+              }),
+              "Jobs::schedule: the callback is empty");
   };
-  refused({.most_missed = 0});
-  refused({.most_missed = Jobs::kMostCounted + 1});
-  refused({.grace = -1ns});
-  refused({.jitter = {.most = -1ns}});
+  refused(std::function<void()>());
+  refused(std::function<void(const JobRun&)>());
+  refused(Callback<void()>());
+  refused(Callback<void(const JobRun&)>());
+  refused(static_cast<void (*)()>(nullptr));
+  refused(static_cast<void (*)(const JobRun&)>(nullptr));
+}
+
+TEST_F(SimulatedJobs, TM11_CallbacksOfAnyKindAreTaken) {
+  static int calls = 0;
+  calls = 0;
+  const auto count = [] { ++calls; };
+  const std::function<void()> function = count;
+  const Job one = jobs_->schedule(Cron("@hourly"), {}, function);
+  const Job two = jobs_->schedule(Cron("@hourly"), {}, count);
+  const Job three = jobs_->schedule(Cron("@hourly"), {}, +count);
+  const Job four = jobs_->schedule(Cron("@hourly"), {}, Callback<void()>(count));
+  clock_.advance(1h);
+  EXPECT_EQ(calls, 4);
 }
 
 TEST_F(SimulatedJobs, O7_AnotherThreadIsRefused) {

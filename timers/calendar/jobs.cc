@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace detent {
 namespace {
@@ -12,11 +13,20 @@ constexpr Duration kWrongClock = std::chrono::hours(24);
 // times do not overflow.
 constexpr WallTime kEpoch = {};
 
+void check_length(const char* name, Duration length) {
+  if (length >= Duration::zero()) return;
+  throw std::invalid_argument("Jobs::schedule: " + std::string(name) + " is " +
+                              std::to_string(length.count()) + " ns, and must not be negative");
+}
+
 JobOptions checked(const JobOptions& options) {
-  const bool limited = options.most_missed >= 1 && options.most_missed <= Jobs::kMostCounted;
-  if (!limited) throw std::invalid_argument("Jobs: most_missed is not from 1 to 10,000");
-  if (options.grace < Duration::zero()) throw std::invalid_argument("Jobs: negative grace");
-  if (options.jitter.most < Duration::zero()) throw std::invalid_argument("Jobs: negative jitter");
+  if (options.most_missed < 1 || options.most_missed > Jobs::kMostCounted) {
+    throw std::invalid_argument("Jobs::schedule: most_missed is " +
+                                std::to_string(options.most_missed) + ", and must be from 1 to " +
+                                std::to_string(Jobs::kMostCounted));
+  }
+  check_length("grace", options.grace);
+  check_length("jitter.most", options.jitter.most);
   return options;
 }
 
@@ -149,10 +159,23 @@ Jobs::Jobs(WallTimerService& timers)
 Jobs::~Jobs() {
   line_.affinity().check_or_terminate("~Jobs");
   line_.cut();
+  table_.for_each([this](Table::Entry& entry) { cancel(entry.id()); });
+  while (!dropped_.empty()) {
+    const Function last = std::move(dropped_.back());  // one after another: a chain uses no stack
+    dropped_.pop_back();
+  }
 }
 
 Job Jobs::add(Cron cron, const JobOptions& options, Function&& function, Name name) {
   line_.affinity().check("Jobs::schedule");
+  if (!function) throw std::invalid_argument("Jobs::schedule: the callback is empty");
+  if (line_.owner() == nullptr) {  // a capture calls, while ~Jobs destroys it
+    dropped_.push_back(std::move(function));
+    return {};
+  }
+  if (!clock_changes_.active()) {
+    throw std::logic_error("Jobs::schedule: the timer service of these jobs is gone");
+  }
   const WallTime now = timers_.clock_now();
   auto plan = std::make_unique<Plan>(Plan{.cron = std::move(cron),
                                           .options = checked(options),
@@ -180,7 +203,7 @@ bool Jobs::active(HandlerId id) const noexcept { return next_run(id).has_value()
 std::optional<WallTime> Jobs::next_run(HandlerId id) const noexcept {
   line_.affinity().check_or_terminate("Job::next_run");
   const Table::Entry* entry = table_.find(id);
-  return entry == nullptr ? std::nullopt : entry->data->next;
+  return entry == nullptr || !clock_changes_.active() ? std::nullopt : entry->data->next;
 }
 
 // The job is armed again before the call, so that the callback finds it as it will be.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "detent/callback.h"
 #include "detent/clock.h"
@@ -78,7 +79,9 @@ class Jobs final : private HandleOwner {
   ~Jobs();
 
   /// Calls `on_run`, with a const JobRun& or with nothing, whenever `cron` is due from now on.
-  /// std::invalid_argument for a negative length or a limit that is none.
+  /// std::invalid_argument for an empty function, a negative length or a limit that is none;
+  /// std::logic_error when the timers are gone. While this object is destroyed, what its callbacks
+  /// captured may still call this, and gets an inert handle.
   template <class F>
   [[nodiscard]] Job schedule(Cron cron, JobOptions options, F&& on_run, Name name = {});
 
@@ -90,8 +93,18 @@ class Jobs final : private HandleOwner {
   // Beside each callback; a plan does not move while a callback changes the table.
   using Table = HandlerTable<void(const JobRun&), std::unique_ptr<Plan>>;
 
+  // A null pointer to a function, a std::function or a Callback that holds none.
+  template <class F>
+  static bool is_empty(const F& function) {
+    constexpr bool tells = std::is_constructible_v<bool, const F&> &&
+                           (std::is_pointer_v<F> || !std::is_convertible_v<const F&, bool>);
+    if constexpr (tells) return !static_cast<bool>(function);
+    return false;
+  }
+
   template <class F>
   static Function adapt(F&& function) {
+    if (is_empty<std::decay_t<F>>(function)) return {};
     if constexpr (std::is_invocable_v<std::decay_t<F>&, const JobRun&>) {
       return Function(std::forward<F>(function));
     } else {
@@ -110,8 +123,9 @@ class Jobs final : private HandleOwner {
 
   WallTimerService& timers_;
   Table table_;
-  Handle clock_changes_;
+  Handle clock_changes_;  // active as long as the timers live
   Lifeline line_;
+  std::vector<Function> dropped_;  // of jobs that were scheduled while this object goes
 };
 
 /// The handle of a job. Move-only; cancels when destroyed.
