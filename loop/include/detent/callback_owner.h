@@ -10,10 +10,10 @@
 /// clients can share one block of handlers, so that a client costs a pointer.
 #pragma once
 
-#include "detent/needs_cpp20.h"
-//
 #include <cstdint>
 #include <utility>
+
+#include "detent/needs_cpp20.h"
 
 namespace detent {
 
