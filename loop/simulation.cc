@@ -42,10 +42,11 @@ class VirtualClock::VirtualAlarm final : public Alarm {
   }
   /// Tells this expiry from those before.
   [[nodiscard]] std::uint64_t arming() const noexcept { return arming_; }
-  /// In steady time; nullopt when disarmed, or at the end of time.
+  /// In steady time; nullopt when disarmed, at the end of time, or beyond it.
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
     if (!deadline_ || *deadline_ == Duration::max()) return std::nullopt;
-    return saturating_add(clock_.now(), saturating_add(*deadline_, -time()));
+    const TimePoint then = saturating_add(clock_.now(), saturating_subtract(*deadline_, time()));
+    return then == TimePoint::max() ? std::nullopt : std::optional(then);
   }
   void signal_if_expired() const noexcept {
     if (expired()) wakeup_.signal();
@@ -87,7 +88,7 @@ class VirtualClock::VirtualAlarm final : public Alarm {
 };
 
 VirtualClock::VirtualClock()
-    : now_(kStart), wall_offset_(kWallStart.time_since_epoch() - kStart.time_since_epoch()) {}
+    : now_(kStart), wall_(kWallStart), wall_set_at_(kStart.time_since_epoch()) {}
 
 std::unique_ptr<Alarm> VirtualClock::make_alarm(ClockId id) {
   return std::make_unique<VirtualAlarm>(*this, id);
@@ -127,7 +128,8 @@ void VirtualClock::suspend(Duration d) {
 }
 
 void VirtualClock::set_wall(WallTime t) {
-  wall_offset_ += t - wall_now();
+  wall_ = t;
+  wall_set_at_ = boot_now();
   ring_wall_alarms();
   signal_expired();
 }

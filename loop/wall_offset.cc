@@ -16,8 +16,10 @@ constexpr Duration kQuick = std::chrono::microseconds(1);
 std::optional<ClockChange> WallOffset::look() {
   const Reading now = read(*clock_);
   const Reading before = std::exchange(last_, now);
-  const Duration doubt = now.doubt + before.doubt + clock_->wall_drift(now.at - before.at);
-  if (std::chrono::abs(now.offset - before.offset) <= doubt) return std::nullopt;
+  const Duration drift = clock_->wall_drift(saturating_subtract(now.at, before.at));
+  const Duration doubt = now.doubt + before.doubt + drift;
+  const Duration change = saturating_subtract(now.offset, before.offset);
+  if (-doubt <= change && change <= doubt) return std::nullopt;
   return ClockChange{.old_offset = before.offset, .new_offset = now.offset};
 }
 
@@ -28,9 +30,11 @@ WallOffset::Reading WallOffset::read(const Clock& clock) {
     const TimePoint before = clock.now();
     const WallTime wall = clock.wall_now();
     const Duration half = (clock.now() - before) / 2;
-    const Reading reading = {.at = before + half,
-                             .offset = wall.time_since_epoch() - (before + half).time_since_epoch(),
-                             .doubt = half};
+    const TimePoint at = before + half;
+    const Reading reading = {
+        .at = at,
+        .offset = saturating_subtract(wall.time_since_epoch(), at.time_since_epoch()),
+        .doubt = half};
     if (i == 0 || reading.doubt < best.doubt) best = reading;
     if (best.doubt <= kQuick) break;
   }

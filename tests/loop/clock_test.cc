@@ -39,7 +39,7 @@ __extension__ using Wide = __int128;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 
-TEST(Clock, TM6_AddingSaturates) {
+TEST(Clock, TM6_AddingAndSubtractingSaturate) {
   const std::uint32_t seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
@@ -57,6 +57,10 @@ TEST(Clock, TM6_AddingSaturates) {
     ASSERT_EQ(saturating_add(Duration(a), Duration(b)).count(), expected) << a << " + " << b;
     ASSERT_EQ(saturating_add(TimePoint(Duration(a)), Duration(b)).time_since_epoch().count(),
               expected);
+    const auto difference = static_cast<std::int64_t>(std::clamp<Wide>(Wide{a} - b, kLeast, kMost));
+    ASSERT_EQ(saturating_subtract(Duration(a), Duration(b)).count(), difference) << a << " - " << b;
+    ASSERT_EQ(saturating_subtract(TimePoint(Duration(a)), TimePoint(Duration(b))).count(),
+              difference);
   }
 }
 

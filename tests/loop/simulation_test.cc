@@ -312,6 +312,32 @@ TEST_F(VirtualTime, TM6_TheEndsOfTimeAreLegal) {
   }
 }
 
+TEST_F(VirtualTime, TM6_TheWallClockMayBeSetFromEachEndOfTimeToTheOther) {
+  const auto alarm = clock_.make_alarm(ClockId::wall);
+  for (const WallTime t : {WallTime::max(), WallTime::min(), WallTime(), WallTime::min(),
+                           WallTime::max(), wall_start_}) {
+    clock_.set_wall(t);
+    EXPECT_EQ(clock_.wall_now(), t);
+    alarm->arm(t);
+    EXPECT_TRUE(is_readable(alarm->fd()));
+    alarm->disarm();
+  }
+  clock_.set_wall(WallTime::max());
+  clock_.suspend(Duration::max());
+  clock_.advance(Duration::max());
+  EXPECT_EQ(clock_.wall_now(), WallTime::max());
+}
+
+TEST_F(VirtualTime, TM6_AWallDeadlineThatLiesBeyondTheEndOfTimeIsNeverDue) {
+  clock_.set_wall(WallTime::min());
+  const auto alarm = clock_.make_alarm(ClockId::wall);
+  alarm->arm(WallTime::max() - 1ns);
+  clock_.advance(1s);
+  EXPECT_FALSE(is_readable(alarm->fd()));
+  clock_.advance(Duration::max());
+  EXPECT_FALSE(is_readable(alarm->fd()));
+}
+
 TEST_F(VirtualTime, TM6_AdvancingByTheLongestDurationStopsAtTheEndOfTime) {
   clock_.advance(Duration::max());
   EXPECT_EQ(clock_.now(), TimePoint::max());

@@ -86,6 +86,21 @@ TEST(WallOffset, TM7_ASuspendIsAChange) {
   EXPECT_EQ(8h, change->new_offset - change->old_offset);
 }
 
+TEST(WallOffset, TM6_AJumpFromOneEndOfTimeToTheOtherIsAChangeAndOverflowsNothing) {
+  VirtualClock clock;
+  WallOffset offset(clock);
+  for (const WallTime t : {WallTime::min(), WallTime::max(), WallTime::min(), WallTime()}) {
+    const Duration old = offset.value();
+    clock.set_wall(t);
+    const std::optional<ClockChange> change = offset.look();
+    ASSERT_TRUE(change);
+    EXPECT_EQ(old, change->old_offset);
+    EXPECT_EQ(saturating_subtract(t.time_since_epoch(), clock.now().time_since_epoch()),
+              change->new_offset);
+    EXPECT_FALSE(offset.look());
+  }
+}
+
 // One reading takes two of the steady clock with one of the wall clock between.
 TEST(WallOffset, TM7_AThreadThatIsHeldUpBetweenTwoReadingsTriesAgain) {
   const ScriptedClock clock({0s, 0s, 0s, 1s, 1s, 1s}, {100s, 101s, 101s});

@@ -33,7 +33,8 @@ struct BootClock {
 };
 using BootTime = BootClock::time_point;
 
-/// What became of the wall clock's distance from the steady one: wall time minus steady time.
+/// What became of the wall clock's distance from the steady one: wall time minus steady time, or
+/// the nearest end of the range where that would overflow.
 struct ClockChange {
   Duration old_offset;
   Duration new_offset;
@@ -49,6 +50,18 @@ template <class ClockT>
 [[nodiscard]] constexpr std::chrono::time_point<ClockT, Duration> saturating_add(
     std::chrono::time_point<ClockT, Duration> t, Duration d) noexcept {
   return std::chrono::time_point<ClockT, Duration>(saturating_add(t.time_since_epoch(), d));
+}
+/// The difference, or the nearest end of the range where it would overflow.
+[[nodiscard]] constexpr Duration saturating_subtract(Duration a, Duration b) noexcept {
+  std::int64_t difference = 0;
+  if (!__builtin_sub_overflow(a.count(), b.count(), &difference)) return Duration(difference);
+  return b < Duration::zero() ? Duration::max() : Duration::min();
+}
+template <class ClockT>
+[[nodiscard]] constexpr Duration saturating_subtract(
+    std::chrono::time_point<ClockT, Duration> a,
+    std::chrono::time_point<ClockT, Duration> b) noexcept {
+  return saturating_subtract(a.time_since_epoch(), b.time_since_epoch());
 }
 
 /// Which clock a timer goes by. The `_alarm` clocks wake a suspended machine; arming them takes

@@ -37,7 +37,7 @@ class VirtualClock final : public Clock {
     return BootTime(saturating_add(now_.time_since_epoch(), suspended_));
   }
   [[nodiscard]] WallTime wall_now() const noexcept override {
-    return WallTime(saturating_add(boot_now().time_since_epoch(), wall_offset_));
+    return saturating_add(wall_, boot_now() - wall_set_at_);
   }
   [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override;
   [[nodiscard]] Handle attach(Callback<std::size_t()> run_due) override;
@@ -75,7 +75,8 @@ class VirtualClock final : public Clock {
 
   TimePoint now_;
   Duration suspended_ = {};
-  Duration wall_offset_;
+  WallTime wall_;         // as it was last set,
+  BootTime wall_set_at_;  // and when
   bool auto_advance_ = false;
   bool advancing_ = false;
   std::uint64_t armings_ = 0;
