@@ -68,7 +68,7 @@ Duration now(ClockId id) noexcept {
 // EVFILT_TIMER is given the time that is left, since the systems' absolute timers go by different
 // clocks and refuse instants that have passed. It may go off a little early.
 void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline) {
-  const Duration left = deadline ? saturating_add(*deadline, -now(id)) : Duration::zero();
+  const Duration left = deadline ? saturating_subtract(*deadline, now(id)) : Duration::zero();
   const Duration most = id == ClockId::wall ? kWallClockLook : kLongestTimer;
   const Duration delay = std::clamp(left, Duration(1), most);  // some refuse 0
   // Adding would not take back what has gone off and waits to be collected.

@@ -5,10 +5,14 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
+
 #include "sys.h"
 #include "wait_time.h"
 
 namespace detent::sys {
+
+const char* trusted_environment(const char* name) noexcept { return ::secure_getenv(name); }
 
 const clockid_t kBootClock = CLOCK_BOOTTIME;
 const short kPollReadClosed = POLLRDHUP;

@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 
+#include "environment.h"
 #include "sys.h"
 
 namespace detent {
@@ -16,8 +16,8 @@ namespace {
 
 std::string_view wanted_name(std::string_view name) {
   if (!name.empty()) return name;
-  const char* from_environment = std::getenv("DETENT_POLLER");
-  if (from_environment != nullptr && *from_environment != '\0') return from_environment;
+  const char* const users = environment("DETENT_POLLER");
+  if (users != nullptr && *users != '\0') return users;
   return platform_pollers().front().name;
 }
 

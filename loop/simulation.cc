@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "environment.h"
 #include "sys.h"
 #include "wakeup.h"
 
@@ -184,7 +185,7 @@ namespace {
 
 std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
   if (seed) return *seed;
-  if (const char* text = std::getenv("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
+  if (const char* text = environment("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
   return std::random_device()();
 }
 

@@ -36,6 +36,8 @@ inline void check_code(int code, const char* call) {
 [[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
 /// The steady clock that goes on while the machine is suspended.
 extern const clockid_t kBootClock;
+/// getenv(3); null in a program that has more rights than its user, who may be an attacker.
+[[nodiscard]] const char* trusted_environment(const char* name) noexcept;
 /// See Clock::wall_drift.
 [[nodiscard]] Duration wall_drift(Duration passed) noexcept;
 

@@ -2,6 +2,7 @@
 #include "support/child_program.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -62,9 +63,13 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   return pointers;
 }
 
+bool give_rights_up(uid_t user) {
+  return ::setgroups(0, nullptr) == 0 && ::setgid(user) == 0 && ::setuid(user) == 0;
+}
+
 // Between fork and exec: nothing that allocates.
 [[noreturn]] void become(const char* file, char** arguments, char** environment,
-                         std::array<int, 3> streams, std::optional<unsigned> descriptor_limit) {
+                         std::array<int, 3> streams, const ChildOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (int fd = 0; fd < 3; ++fd) ::dup2(streams.at(static_cast<std::size_t>(fd)), fd);
   ::close_range(3, ~0U, 0);
@@ -72,10 +77,12 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (descriptor_limit) {
-    const rlimit limit = {.rlim_cur = *descriptor_limit, .rlim_max = *descriptor_limit};
+  if (options.descriptor_limit) {
+    const rlimit limit = {.rlim_cur = *options.descriptor_limit,
+                          .rlim_max = *options.descriptor_limit};
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
+  if (options.user && !give_rights_up(*options.user)) ::_exit(126);
   ::execvpe(file, arguments, environment);
   constexpr std::string_view kMessage = "cannot be run: ";
   if (::write(2, kMessage.data(), kMessage.size()) > 0) ::perror(file);
@@ -120,7 +127,7 @@ ChildProgram::ChildProgram(const std::string& file, const ChildOptions& options)
   if (pid_ == 0) {
     become(file.c_str(), const_cast<char**>(argument_pointers.data()),
            const_cast<char**>(environment_pointers.data()),
-           {input.read.fd(), output.write.fd(), errors.write.fd()}, options.descriptor_limit);
+           {input.read.fd(), output.write.fd(), errors.write.fd()}, options);
   }
   input_ = std::move(input.write);
   output_.fd = std::move(output.read);

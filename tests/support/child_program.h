@@ -39,6 +39,7 @@ struct ChildOptions {
   std::vector<std::string> arguments = {};
   std::vector<std::pair<std::string, std::string>> environment = {};  ///< Beside our own.
   std::optional<unsigned> descriptor_limit = {};                      ///< RLIMIT_NOFILE.
+  std::optional<uid_t> user = {};  ///< Runs it, in a group of that number.
 };
 
 /// Starts with three descriptors and default signals. It is killed when this object goes, and when

@@ -143,7 +143,9 @@ class Poller {
 
 /// Makes a poller by name; an empty name means $DETENT_POLLER if that is set and not empty, else
 /// the default. Never falls back: an unknown or unavailable name is std::invalid_argument whose
-/// text lists what there is. std::system_error where the kernel refuses.
+/// text lists what there is. std::system_error where the kernel refuses. A program with more rights
+/// than its user (set-uid, file capabilities) ignores the environment, and so does a library that
+/// was built with -DDETENT_ENVIRONMENT=OFF.
 [[nodiscard]] std::unique_ptr<Poller> make_poller(std::string_view name = {});
 
 }  // namespace detent

@@ -90,7 +90,8 @@ class VirtualClock final : public Clock {
 /// fails, and set $DETENT_SEED to it to see the same order again.
 class SimulatedPoller final : public Poller {
  public:
-  /// Without a seed $DETENT_SEED is used, else a random one. `clock` must outlive the poller.
+  /// Without a seed $DETENT_SEED is used, else a random one. `clock` must outlive the poller. When
+  /// the environment is ignored: see make_poller.
   explicit SimulatedPoller(VirtualClock& clock, std::optional<std::uint64_t> seed = std::nullopt);
 
   /// What `fd`, registered or not yet, is ready for from now on; {} for nothing. `invalid` acts as

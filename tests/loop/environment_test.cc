@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the environment may decide, and where it may not.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "detent/poller.h"
+#include "support/child_program.h"
+
+namespace detent {
+namespace {
+
+using testing_support::ChildProgram;
+
+// A program of root's that another user runs, who chooses the last poller and a seed.
+class ProgramOfRoot : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can make a program that is set-uid root";
+    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+    ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
+    ASSERT_TRUE(std::filesystem::copy_file(DETENT_ENVIRONMENT_PROGRAM, program_ = folder_ + "/x"));
+  }
+  void TearDown() override {
+    if (!program_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  // The lines that it prints when it is run by a user who is nobody in particular.
+  std::string output_with_mode(mode_t mode) {
+    EXPECT_EQ(::chmod(program_.c_str(), mode), 0);
+    ChildProgram program(program_, {.environment = {{"DETENT_POLLER", last_},
+                                                    {"DETENT_SEED", "42"},
+                                                    // It may not look into a set-uid program.
+                                                    {"ASAN_OPTIONS", "detect_leaks=0"}},
+                                    .user = 65'534});
+    EXPECT_EQ(program.wait(), 0) << program.errors();
+    return program.output();
+  }
+
+  const std::string default_{poller_names().front()};
+  const std::string last_{poller_names().back()};
+
+ private:
+  std::string folder_ = testing::TempDir() + "detent-environment-XXXXXX";
+  std::string program_;
+};
+
+TEST_F(ProgramOfRoot, M6_ObeysTheEnvironmentWithoutTheSetUidBit) {
+  EXPECT_EQ(output_with_mode(0755), "plain\npoller " + last_ + "\nseed 42\n");
+}
+
+TEST_F(ProgramOfRoot, M6_IgnoresTheEnvironmentWithTheSetUidBit) {
+  const std::string output = output_with_mode(04755);
+  if (output.starts_with("plain")) GTEST_SKIP() << "set-uid has no effect on this file system";
+  EXPECT_TRUE(output.starts_with("set-uid\npoller " + default_ + "\nseed ")) << output;
+  EXPECT_FALSE(output.ends_with(" 42\n"));
+}
+
+}  // namespace
+}  // namespace detent
