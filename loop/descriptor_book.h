@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "detent/handler_id.h"
-#include "sys.h"
+#include "poller_call.h"
 
 namespace detent {
 
@@ -29,17 +29,18 @@ struct BookEntry {
 template <class Entry>
 class DescriptorBook {
  public:
-  /// Registers a number. `admit(entry)` asks the kernel, and throws if it will not have it: then
+  /// What Poller::add does. `admit(entry)` asks the kernel, and throws if it will not have it: then
   /// nothing has happened. Throws file_exists for a registered number, and bad_file_descriptor for
   /// one that cannot be open.
   template <class Admit>
   void add(int fd, HandlerId id, Admit admit) {
-    if (fd < 0) sys::fail("Poller::add", EBADF);
-    if (find(fd) != nullptr) sys::fail("Poller::add", EEXIST);
+    const PollerCall call = {"Poller::add", fd};
+    if (fd < 0) call.fail(EBADF);
+    if (find(fd) != nullptr) call.fail(EEXIST);
     const auto index = static_cast<std::size_t>(fd);
     if (index >= entries_.size()) {
       // A wild number must not make the book grow. Rarely asked, since the book grows by doubling.
-      sys::check(::fcntl(fd, F_GETFD), "Poller::add");
+      if (::fcntl(fd, F_GETFD) == -1) call.fail(errno);
       entries_.resize(std::max(index + 1, entries_.size() * 2));
     }
     changed_.reserve(entries_.size());  // so that noting a change cannot fail
@@ -69,10 +70,10 @@ class DescriptorBook {
   /// whether that registration is.
   [[nodiscard]] Entry& registered(std::uint32_t number) noexcept { return entries_[number]; }
 
-  /// Throws no_such_file_or_directory, naming `call`, when the number is not registered.
-  Entry& at(int fd, const char* call) {
-    Entry* entry = find(fd);
-    if (entry == nullptr) sys::fail(call, ENOENT);
+  /// Throws no_such_file_or_directory when the number is not registered.
+  Entry& at(const PollerCall& call) {
+    Entry* entry = find(call.fd);
+    if (entry == nullptr) call.fail(ENOENT);
     return *entry;
   }
 

@@ -120,14 +120,15 @@ void EpollPoller::add(int fd, Interest interest, HandlerId id) {
     // EEXIST: the file came back under a number that was removed only after it had been closed.
     const bool added = control(EPOLL_CTL_ADD, fd, entry) == 0 ||
                        (errno == EEXIST && control(EPOLL_CTL_MOD, fd, entry) == 0);
-    if (!added) sys::fail("epoll_ctl");
+    const bool silent = entry.wanted == kNotInKernel;
+    const bool installed = added && (!silent || control(EPOLL_CTL_DEL, fd, entry) == 0);
+    if (!installed) PollerCall{"Poller::add", fd}.fail(errno, "epoll_ctl");
     entry.installed = entry.wanted;
-    if (entry.wanted == kNotInKernel) sys::check(control(EPOLL_CTL_DEL, fd, entry), "epoll_ctl");
   });
 }
 
 void EpollPoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = book_.at(fd, "Poller::modify");
+  Entry& entry = book_.at({"Poller::modify", fd});
   entry.id = id;
   entry.wanted = to_mask(interest);
   // An edge is reported again when the same mask is installed anew (epoll_ctl(2), EPOLL_CTL_MOD).
@@ -137,7 +138,7 @@ void EpollPoller::modify(int fd, Interest interest, HandlerId id) {
 }
 
 void EpollPoller::remove(int fd) {
-  Entry& entry = book_.at(fd, "Poller::remove");
+  Entry& entry = book_.at({"Poller::remove", fd});
   // Fails when the number was closed; then the kernel has forgotten it, or wait() will notice.
   if (entry.installed != kNotInKernel) control(EPOLL_CTL_DEL, fd, entry);
   book_.remove(entry);
@@ -206,15 +207,16 @@ void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_w
 
 int EpollPoller::wait_in_kernel(std::optional<Duration> max_wait) {
   const auto most = static_cast<int>(native_.size());
-  return wait_in_full("epoll_wait", max_wait, [this, most](std::optional<Duration> left) {
-    if (left > Duration::zero() && has_pwait2_) {
-      const timespec exact = to_timespec(*left);
-      const int count = ::epoll_pwait2(epoll_.fd(), native_.data(), most, &exact, nullptr);
-      if (count != -1 || errno != ENOSYS) return count;
-      has_pwait2_ = false;  // Linux before 5.11
-    }
-    return ::epoll_wait(epoll_.fd(), native_.data(), most, to_milliseconds(left));
-  });
+  return wait_in_full(
+      "Poller::wait: epoll_wait", max_wait, [this, most](std::optional<Duration> left) {
+        if (left > Duration::zero() && has_pwait2_) {
+          const timespec exact = to_timespec(*left);
+          const int count = ::epoll_pwait2(epoll_.fd(), native_.data(), most, &exact, nullptr);
+          if (count != -1 || errno != ENOSYS) return count;
+          has_pwait2_ = false;  // Linux before 5.11
+        }
+        return ::epoll_wait(epoll_.fd(), native_.data(), most, to_milliseconds(left));
+      });
 }
 
 // Whoever watches the handle must not notice a rebuild, so it cannot be epoll_ itself.

@@ -119,18 +119,20 @@ class IoUringPoller final : public Poller {
 };
 
 void IoUringPoller::add(int fd, Interest interest, HandlerId id) {
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::add", fd};
+  check_supported(call, interest, *this);
   book_.add(fd, id, [&](const Entry&) {
-    check_waitable(fd);
-    if (fd == ring_->fd()) sys::fail("Poller::add", EINVAL);
+    check_waitable(call);
+    if (fd == ring_->fd()) call.fail(EINVAL, "the poller's own");
   });
   want(fd, *book_.find(fd), interest);
   if (pollable_) submit_changes();
 }
 
 void IoUringPoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = book_.at(fd, "Poller::modify");
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::modify", fd};
+  Entry& entry = book_.at(call);
+  check_supported(call, interest, *this);
   entry.id = id;
   want(fd, entry, interest);
 }
@@ -142,7 +144,7 @@ void IoUringPoller::want(int fd, Entry& entry, Interest interest) {
 }
 
 void IoUringPoller::remove(int fd) {
-  Entry& entry = book_.at(fd, "Poller::remove");
+  Entry& entry = book_.at({"Poller::remove", fd});
   const bool in_flight = entry.armed != kNothing;
   forget(fd, entry);
   if (!in_flight) return;
@@ -204,7 +206,7 @@ void IoUringPoller::wait(std::vector<Event>& events, std::optional<Duration> max
   begin_batch(events);
   doubtful_.clear();  // after a wait that threw
   doubtful_.reserve(events.capacity());
-  wait_in_full("io_uring_enter", max_wait,
+  wait_in_full("Poller::wait: io_uring_enter", max_wait,
                [&](std::optional<Duration> left) { return look(events, left); });
   if (pollable_) submit_changes();
 }
@@ -244,7 +246,8 @@ bool IoUringPoller::take(const io_uring_cqe& completion, std::vector<Event>& eve
   ring_->pop();
   if (!concerned) return false;
   book_.note_change(fd, *entry);
-  if (result < 0 && result != -EBADF) sys::fail("io_uring_enter", -result);
+  if (result < 0 && result != -EBADF)
+    PollerCall{"Poller::wait", fd}.fail(-result, "io_uring_enter");
   if (result == -EBADF) {
     report(fd, *entry, POLLNVAL, events);
   } else if (old_news || !is_plain(result)) {
@@ -267,7 +270,7 @@ bool IoUringPoller::settle(const io_uring_cqe& completion, Entry& entry) noexcep
 
 void IoUringPoller::ask_poll(std::vector<Event>& events) {
   if (doubtful_.empty()) return;
-  wait_in_full("poll", Duration::zero(), [this](std::optional<Duration> left) {
+  wait_in_full("Poller::wait: poll", Duration::zero(), [this](std::optional<Duration> left) {
     return sys::poll(doubtful_.data(), doubtful_.size(), left);
   });
   for (const pollfd& asked : doubtful_) {

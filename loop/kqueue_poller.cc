@@ -122,22 +122,24 @@ class KqueuePoller final : public Poller {
 };
 
 void KqueuePoller::add(int fd, Interest interest, HandlerId id) {
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::add", fd};
+  check_supported(call, interest, *this);
   book_.add(fd, id, [&](Entry& entry) {
-    check_waitable(fd);
+    check_waitable(call);
     entry.interest = interest;
     note_changes(fd, entry, interest);
     const int error = apply_changes();  // at once, so that the caller hears it
     if (error == 0) return;
     note_changes(fd, entry, {});
     apply_changes();
-    sys::fail("kevent", error);
+    call.fail(error, "kevent");
   });
 }
 
 void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = book_.at(fd, "Poller::modify");
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::modify", fd};
+  Entry& entry = book_.at(call);
+  check_supported(call, interest, *this);
   entry.id = id;
   entry.interest = interest;
   entry.fired = false;
@@ -145,7 +147,7 @@ void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
   book_.note_change(fd, entry);
 }
 
-void KqueuePoller::remove(int fd) { end(fd, book_.at(fd, "Poller::remove")); }
+void KqueuePoller::remove(int fd) { end(fd, book_.at({"Poller::remove", fd})); }
 
 // One of its two filters may be there when the other failed.
 void KqueuePoller::end(int fd, Entry& entry) {
@@ -226,7 +228,7 @@ void KqueuePoller::wait_in_kernel(std::vector<Event>& events, std::optional<Dura
   const std::size_t room = events.capacity() - events.size();
   if (room == 0) return;
   if (native_.size() < room) native_.resize(room);
-  wait_in_full("kevent", max_wait, [&](std::optional<Duration> left) {
+  wait_in_full("Poller::wait: kevent", max_wait, [&](std::optional<Duration> left) {
     const int count = sys::kevents(kqueue_.fd(), changes_, std::span(native_).first(room), left);
     changes_.clear();  // applied, by a wait that a signal ended too
     for (int i = 0; i < count; ++i) {

@@ -26,7 +26,7 @@ class PollPoller final : public Poller {
     return {.priority = true, .read_closed = sys::kPollReadClosed != 0, .hangup = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "poll"; }
-  [[nodiscard]] int native_handle() const override { sys::fail("Poller::native_handle", ENOTSUP); }
+  [[nodiscard]] int native_handle() const override { refuse_native_handle(*this); }
 
  private:
   struct Entry : BookEntry {
@@ -46,9 +46,10 @@ class PollPoller final : public Poller {
 };
 
 void PollPoller::add(int fd, Interest interest, HandlerId id) {
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::add", fd};
+  check_supported(call, interest, *this);
   book_.add(fd, id, [&](Entry& entry) {
-    check_waitable(fd);
+    check_waitable(call);
     entry.place = polled_.size();
     polled_.push_back({});
   });
@@ -56,8 +57,9 @@ void PollPoller::add(int fd, Interest interest, HandlerId id) {
 }
 
 void PollPoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = book_.at(fd, "Poller::modify");
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::modify", fd};
+  Entry& entry = book_.at(call);
+  check_supported(call, interest, *this);
   entry.id = id;
   entry.one_shot = interest.trigger == Trigger::one_shot;
   polled_[entry.place] = {
@@ -65,7 +67,7 @@ void PollPoller::modify(int fd, Interest interest, HandlerId id) {
 }
 
 void PollPoller::remove(int fd) {
-  book_.at(fd, "Poller::remove");
+  book_.at({"Poller::remove", fd});
   forget(fd);
 }
 
@@ -80,7 +82,7 @@ void PollPoller::forget(int fd) noexcept {
 
 void PollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
   begin_batch(events);
-  int count = wait_in_full("poll", max_wait, [this](std::optional<Duration> left) {
+  int count = wait_in_full("Poller::wait: poll", max_wait, [this](std::optional<Duration> left) {
     return sys::poll(polled_.data(), polled_.size(), left);
   });
   for (; count > 0 && events.size() < events.capacity(); ++next_) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include "environment.h"
 #include "sys.h"
@@ -48,16 +49,29 @@ std::unique_ptr<Poller> make_poller(std::string_view name) {
   fail_for(wanted, "is no poller's name");
 }
 
-void check_waitable(int fd) {
-  struct stat status = {};
-  sys::check(::fstat(fd, &status), "Poller::add");
-  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) sys::fail("Poller::add", EPERM);
+void PollerCall::fail(int code, std::string_view detail) const {
+  std::string what = std::string(name) + '(' + std::to_string(fd) + ')';
+  if (!detail.empty()) what.append(": ").append(detail);
+  throw std::system_error(code, std::system_category(), what);
 }
 
-void check_supported(Interest interest, const Capabilities& capabilities) {
-  const bool supported = (interest.trigger != Trigger::edge || capabilities.edge) &&
-                         (!interest.priority || capabilities.priority);
-  if (!supported) sys::fail("Interest", ENOTSUP);
+void check_waitable(const PollerCall& call) {
+  struct stat status = {};
+  if (::fstat(call.fd, &status) == -1) call.fail(errno);
+  if (S_ISREG(status.st_mode)) call.fail(EPERM, "a regular file");
+  if (S_ISDIR(status.st_mode)) call.fail(EPERM, "a directory");
+}
+
+void check_supported(const PollerCall& call, Interest interest, const Poller& poller) {
+  const std::string name(poller.name());
+  const Capabilities can = poller.capabilities();
+  if (interest.trigger == Trigger::edge && !can.edge) call.fail(ENOTSUP, name + " has no edges");
+  if (interest.priority && !can.priority) call.fail(ENOTSUP, name + " has no priority");
+}
+
+void refuse_native_handle(const Poller& poller) {
+  const std::string what = "Poller::native_handle: " + std::string(poller.name()) + " has none";
+  throw std::system_error(ENOTSUP, std::system_category(), what);
 }
 
 short to_poll_mask(Interest interest) noexcept {

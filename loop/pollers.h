@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "detent/poller.h"
+#include "poller_call.h"
 
 namespace detent {
 
@@ -38,9 +39,11 @@ inline void begin_batch(std::vector<Event>& events) {
 
 /// For pollers whose kernel would take everything: throws bad_file_descriptor, or
 /// operation_not_permitted for a regular file or a directory.
-void check_waitable(int fd);
-/// For pollers that lack them: throws not_supported for what `capabilities` does not list.
-void check_supported(Interest interest, const Capabilities& capabilities);
+void check_waitable(const PollerCall& call);
+/// For pollers that lack something: throws not_supported for what they have not.
+void check_supported(const PollerCall& call, Interest interest, const Poller& poller);
+/// What native_handle() of a poller without one does: throws not_supported.
+[[noreturn]] void refuse_native_handle(const Poller& poller);
 
 /// As poll(2) spells it.
 [[nodiscard]] short to_poll_mask(Interest interest) noexcept;

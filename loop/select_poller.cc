@@ -15,6 +15,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "descriptor_book.h"
@@ -60,7 +61,7 @@ class SelectPoller final : public Poller {
     return {.priority = true, .descriptor_limit = FD_SETSIZE};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "select"; }
-  [[nodiscard]] int native_handle() const override { sys::fail("Poller::native_handle", ENOTSUP); }
+  [[nodiscard]] int native_handle() const override { refuse_native_handle(*this); }
 
  private:
   struct Entry : BookEntry {
@@ -79,25 +80,27 @@ class SelectPoller final : public Poller {
 };
 
 void SelectPoller::add(int fd, Interest interest, HandlerId id) {
-  check_supported(interest, capabilities());
-  book_.add(fd, id, [fd](Entry&) {
-    check_waitable(fd);
-    if (fd >= FD_SETSIZE) sys::fail("Poller::add", EINVAL);
+  const PollerCall call = {"Poller::add", fd};
+  check_supported(call, interest, *this);
+  book_.add(fd, id, [&call](Entry&) {
+    check_waitable(call);
+    if (call.fd >= FD_SETSIZE) call.fail(EINVAL, "FD_SETSIZE is " + std::to_string(FD_SETSIZE));
   });
   end_ = std::max(end_, fd + 1);
   modify(fd, interest, id);
 }
 
 void SelectPoller::modify(int fd, Interest interest, HandlerId id) {
-  Entry& entry = book_.at(fd, "Poller::modify");
-  check_supported(interest, capabilities());
+  const PollerCall call = {"Poller::modify", fd};
+  Entry& entry = book_.at(call);
+  check_supported(call, interest, *this);
   entry.id = id;
   entry.one_shot = interest.trigger == Trigger::one_shot;
   want(fd, interest);
 }
 
 void SelectPoller::remove(int fd) {
-  book_.remove(book_.at(fd, "Poller::remove"));
+  book_.remove(book_.at({"Poller::remove", fd}));
   want(fd, {});
 }
 
@@ -136,14 +139,15 @@ void SelectPoller::report(int fd, Ready ready, std::vector<Event>& events) {
 // The number of bits found, or -1 when one of the numbers is closed.
 int SelectPoller::wait_in_kernel(Sets& found, std::optional<Duration> max_wait) {
   bool closed = false;
-  const int bits = wait_in_full("select", max_wait, [&](std::optional<Duration> left) {
-    found = wanted_;
-    const timespec exact = to_timespec(std::min(left.value_or(kLongestWait), kLongestWait));
-    const int result =
-        ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact, nullptr);
-    closed = result == -1 ? errno == EBADF : result > 0 && result != bits_in(found);
-    return closed ? 1 : result;
-  });
+  const int bits =
+      wait_in_full("Poller::wait: select", max_wait, [&](std::optional<Duration> left) {
+        found = wanted_;
+        const timespec exact = to_timespec(std::min(left.value_or(kLongestWait), kLongestWait));
+        const int result =
+            ::pselect(end_, &found.readable, &found.writable, &found.exceptional, &exact, nullptr);
+        closed = result == -1 ? errno == EBADF : result > 0 && result != bits_in(found);
+        return closed ? 1 : result;
+      });
   return closed ? -1 : bits;
 }
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "environment.h"
-#include "sys.h"
+#include "pollers.h"
 #include "wakeup.h"
 
 namespace detent {
@@ -215,18 +215,19 @@ Capabilities SimulatedPoller::capabilities() const noexcept {
   return {.edge = true, .priority = true, .read_closed = true, .hangup = true};
 }
 
-int SimulatedPoller::native_handle() const { sys::fail("SimulatedPoller::native_handle", ENOTSUP); }
+int SimulatedPoller::native_handle() const { refuse_native_handle(*this); }
 
 SimulatedPoller::Entry& SimulatedPoller::entry_of(int fd, const char* call) {
   const auto found = entries_.find(fd);
-  if (found == entries_.end()) sys::fail(call, ENOENT);
+  if (found == entries_.end()) PollerCall{call, fd}.fail(ENOENT);
   return found->second;
 }
 
 void SimulatedPoller::add(int fd, Interest interest, HandlerId id) {
-  if (fd < 0) sys::fail("Poller::add", EBADF);
+  const PollerCall call = {"Poller::add", fd};
+  if (fd < 0) call.fail(EBADF);
   const bool added = entries_.try_emplace(fd, Entry{.interest = interest, .id = id}).second;
-  if (!added) sys::fail("Poller::add", EEXIST);
+  if (!added) call.fail(EEXIST);
 }
 
 void SimulatedPoller::modify(int fd, Interest interest, HandlerId id) {

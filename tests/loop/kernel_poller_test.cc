@@ -79,6 +79,17 @@ TEST_P(KernelPoller, D1_RegularFilesAndDirectoriesAreNotPermitted) {
   }
 }
 
+TEST_P(KernelPoller, D1_WhateverTheKernelSaysTheErrorBeginsWithTheCallAndTheDescriptor) {
+  const UniqueFd folder(::open("/", O_RDONLY | O_CLOEXEC));
+  const int closed = make_pipe().near.fd();
+  for (const int fd : {folder.fd(), closed, INT_MAX}) {
+    const auto message =
+        testing_support::message_of<std::system_error>([&] { poller_->add(fd, kRead, kFirst); });
+    const std::string beginning = "Poller::add(" + std::to_string(fd) + "): ";
+    EXPECT_TRUE(message.starts_with(beginning)) << message;
+  }
+}
+
 TEST_P(KernelPoller, D1_AFailedAddLeavesNothingRegistered) {
   const int closed = make_pipe().near.fd();
   std::ignore = error_of([&] { poller_->add(closed, kRead, kFirst); });

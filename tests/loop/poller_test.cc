@@ -21,6 +21,7 @@
 #include <string_view>
 #include <system_error>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "support/allocations.h"
@@ -111,9 +112,34 @@ TEST_P(PollerContract, D1_ANegativeNumberIsABadFileDescriptor) {
   }
 }
 
-TEST_P(PollerContract, D1_ErrorsNameTheCall) {
-  const auto message = testing_support::message_of<std::system_error>([&] { poller_.remove(-1); });
-  EXPECT_NE(message.find("remove"), std::string::npos) << message;
+TEST_P(PollerContract, D1_ErrorsNameTheCallAndTheDescriptorAlikeOnEveryPoller) {
+  const int fd = stage_->open();
+  poller_.add(fd, kRead, next_id());
+  const auto expect = [](const char* call, int number, std::errc code, const auto& statement) {
+    const std::error_code error(static_cast<int>(code), std::system_category());
+    EXPECT_EQ(testing_support::message_of<std::system_error>(statement),
+              call + ('(' + std::to_string(number) + "): ") + error.message());
+  };
+  using enum std::errc;
+  expect("Poller::add", -1, bad_file_descriptor, [&] { poller_.add(-1, kRead, next_id()); });
+  expect("Poller::add", fd, file_exists, [&] { poller_.add(fd, kRead, next_id()); });
+  expect("Poller::modify", 12'345, no_such_file_or_directory,
+         [&] { poller_.modify(12'345, kRead, next_id()); });
+  expect("Poller::remove", -1, no_such_file_or_directory, [&] { poller_.remove(-1); });
+}
+
+TEST_P(PollerContract, D2_WhatAPollerHasNotIsRefusedByACallThatNamesBoth) {
+  const int fd = stage_->open();
+  const std::pair<Interest, bool> kinds[] = {{kReadEdge, can_.edge},
+                                             {{.priority = true}, can_.priority}};
+  for (const auto& [interest, supported] : kinds) {
+    if (supported) continue;
+    const auto message = testing_support::message_of<std::system_error>(
+        [&, interest = interest] { poller_.add(fd, interest, next_id()); });
+    const std::string expected =
+        "Poller::add(" + std::to_string(fd) + "): " + std::string(poller_.name()) + " has no ";
+    EXPECT_TRUE(message.starts_with(expected)) << message;
+  }
 }
 
 TEST_P(PollerContract, D1_ARemovedNumberMayBeAddedAgain) {

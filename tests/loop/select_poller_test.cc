@@ -8,12 +8,15 @@
 #include <cerrno>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
+#include "support/errors.h"
 #include "support/printing.h"
 #include "support/processes.h"
 
@@ -57,6 +60,18 @@ class SelectPoller : public testing::Test {
   std::unique_ptr<Poller> poller_ = make_poller("select");
   std::vector<Event> events_;
 };
+
+TEST_F(SelectPoller, D1_ANumberThatDoesNotFitIsRefusedWithTheReason) {
+  const SocketPair pair = make_socket_pair();
+  const UniqueFd large(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, FD_SETSIZE));
+  if (!large) GTEST_SKIP() << "no such number is to be had here";
+  const std::string expected = "Poller::add(" + std::to_string(large.fd()) + "): FD_SETSIZE is " +
+                               std::to_string(FD_SETSIZE) + ": " +
+                               std::system_category().message(EINVAL);
+  EXPECT_EQ(testing_support::message_of<std::system_error>(
+                [&] { poller_->add(large.fd(), kRead, kSecond); }),
+            expected);
+}
 
 TEST_F(SelectPoller, L6_AClosedNumberBeyondTheTableOfAForkedChildIsNotReported) {
   EXPECT_TRUE(holds_in_a_forked_child([&] {

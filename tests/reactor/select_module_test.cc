@@ -70,7 +70,7 @@ TEST_P(SelectModule, S1_AnErrorHasTheNumberOfErrnoItsTextAndTheCall) {
   EXPECT_EQ(error_of([&] { poller_->remove(kUnknown); }),
             std::error_code(ENOENT, std::system_category()));
   EXPECT_EQ(message_of<std::system_error>([&] { poller_->remove(kUnknown); }),
-            "Poller::remove: " + std::system_category().message(ENOENT));
+            "Poller::remove(12345): " + std::system_category().message(ENOENT));
 }
 
 // ---- S2: integers, or objects that have one

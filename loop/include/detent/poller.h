@@ -92,7 +92,8 @@ struct Capabilities {
 
 /// The contract of all pollers. One thread at a time. A descriptor number can be registered once.
 ///
-/// The same four answers everywhere, as std::system_error that names the call:
+/// The same four answers everywhere, as std::system_error that names the call and the descriptor,
+/// "Poller::add(7): File exists":
 ///  - file_exists: `add` of a number that is registered; also when the old file was closed and the
 ///    number means another one now.
 ///  - no_such_file_or_directory: `modify` or `remove` of a number that is not.
