@@ -25,7 +25,7 @@ struct BookEntry {
 };
 
 /// The registrations by descriptor number, and a list of those that have changed since the last
-/// wait. As long as the highest number needs; it does not shrink.
+/// wait, in the order in which they did. As long as the highest number needs; it does not shrink.
 template <class Entry>
 class DescriptorBook {
  public:
@@ -93,21 +93,29 @@ class DescriptorBook {
 
   void note_change(int fd, Entry& entry) noexcept {
     if (entry.changed) return;
+    if (changed_.size() == changed_.capacity()) drop_taken();
     changed_.push_back(fd);
     entry.changed = true;
   }
   [[nodiscard]] bool has_changes() const noexcept { return !changed_.empty(); }
-  /// Takes a number off the list; it may have been removed meanwhile, and be registered anew.
+  /// Takes the first number off the list; it may have been removed meanwhile, and be registered
+  /// anew.
   int take_change() noexcept {
-    const int fd = changed_.back();
-    changed_.pop_back();
+    const int fd = changed_[taken_++];
+    if (taken_ == changed_.size()) drop_taken();
     entries_[static_cast<std::size_t>(fd)].changed = false;
     return fd;
   }
 
  private:
+  void drop_taken() noexcept {
+    changed_.erase(changed_.begin(), changed_.begin() + static_cast<std::ptrdiff_t>(taken_));
+    taken_ = 0;
+  }
+
   std::vector<Entry> entries_;
   std::vector<int> changed_;
+  std::size_t taken_ = 0;  // of them; not all, or they are dropped
   std::uint32_t last_serial_ = 0;
 };
 

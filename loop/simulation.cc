@@ -231,7 +231,8 @@ void SimulatedPoller::add(int fd, Interest interest, HandlerId id) {
 }
 
 void SimulatedPoller::modify(int fd, Interest interest, HandlerId id) {
-  entry_of(fd, "Poller::modify") = {.interest = interest, .id = id};
+  Entry& entry = entry_of(fd, "Poller::modify");
+  entry = {.interest = interest, .id = id, .lap = entry.lap};
 }
 
 void SimulatedPoller::remove(int fd) {
@@ -259,27 +260,49 @@ std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   return ready;
 }
 
-void SimulatedPoller::collect(std::vector<Event>& events) {
-  const auto room = [&events] { return events.capacity() - events.size(); };
-  const auto most = std::min(room(), injected_.size());
+void SimulatedPoller::collect_injected(std::vector<Event>& events) {
+  const auto most = std::min(events.capacity(), injected_.size());
   const auto end = injected_.begin() + static_cast<std::ptrdiff_t>(most);
   events.assign(injected_.begin(), end);
   injected_.erase(injected_.begin(), end);
+}
 
+// Not by std::shuffle: the same seed has to give the same order with every standard library.
+void SimulatedPoller::choose_order() {
   order_.clear();
   for (const auto& [fd, entry] : entries_) order_.push_back(fd);
-  // Not std::shuffle: the same seed has to give the same order with every standard library.
   for (std::size_t left = order_.size(); left > 1; --left) {
     std::swap(order_[left - 1], order_[random_() % left]);
   }
-  for (const int fd : order_) {
-    if (room() == 0) break;
-    Entry& entry = entries_.at(fd);
-    const std::optional<Ready> ready = report(fd, entry);
-    if (!ready) continue;
-    events.push_back({.id = entry.id, .ready = *ready});
-    if (ready->invalid) entries_.erase(fd);
+}
+
+void SimulatedPoller::collect(std::vector<Event>& events) {
+  collect_injected(events);
+  choose_order();
+  if (!was_full_) ++lap_;
+  collect_lap(events);
+  if (was_full_ && events.size() < events.capacity()) {
+    ++lap_;
+    collect_lap(events);
   }
+  was_full_ = events.size() == events.capacity();
+}
+
+// What is told leaves the order.
+void SimulatedPoller::collect_lap(std::vector<Event>& events) {
+  std::erase_if(order_, [&](int fd) { return tell(fd, events); });
+}
+
+// False when there is no room, or nothing to tell in this lap.
+bool SimulatedPoller::tell(int fd, std::vector<Event>& events) {
+  Entry& entry = entries_.at(fd);
+  if (entry.lap == lap_ || events.size() == events.capacity()) return false;
+  const std::optional<Ready> ready = report(fd, entry);
+  if (!ready) return false;
+  entry.lap = lap_;
+  events.push_back({.id = entry.id, .ready = *ready});
+  if (ready->invalid) entries_.erase(fd);
+  return true;
 }
 
 void SimulatedPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {

@@ -443,6 +443,56 @@ TEST_P(PollerContract, D5_TwoThousandReadyAreReportedInFullBatches) {
   EXPECT_TRUE(poll().empty());
 }
 
+// More are ready than a batch holds, and each is as ready as the others, for ever.
+class EqualSources : public PollerContract {
+ protected:
+  void make(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const HandlerId id = next_id();
+      reports_[id.slot] = 0;
+      poller_.add(open_readable(), kRead, id);
+    }
+  }
+  // By how much the counts differ after one more wait.
+  std::uint64_t difference_after_a_wait() {
+    for (const auto& [slot, ready] : poll()) ++reports_[slot];
+    const auto [least, most] =
+        std::minmax_element(reports_.begin(), reports_.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most->second - least->second;
+  }
+
+ private:
+  std::map<std::uint32_t, std::uint64_t> reports_;
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, EqualSources,
+                         testing::ValuesIn(testing_support::stage_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(EqualSources, O2_GetEqualCountsAtEachMomentHoweverSmallTheBatch) {
+  make(3);
+  events_.reserve(2);
+  for (int i = 0; i < 100; ++i) ASSERT_LE(difference_after_a_wait(), 1U) << "wait " << i;
+}
+
+TEST_P(EqualSources, O2_GetEqualCountsWhereTheyAreMany) {
+  make(100);
+  events_.reserve(64);
+  for (int i = 0; i < 100; ++i) ASSERT_LE(difference_after_a_wait(), 1U) << "wait " << i;
+}
+
+TEST_P(EqualSources, O2_GetEqualCountsInALoopThatAnotherOneEmbeds) {
+  make(3);
+  events_.reserve(2);
+  if (!can_.native_handle) {
+    EXPECT_UNSUPPORTED(poller_.native_handle());
+    return;
+  }
+  std::ignore = poller_.native_handle();
+  for (int i = 0; i < 100; ++i) ASSERT_LE(difference_after_a_wait(), 1U) << "wait " << i;
+}
+
 // --- D6: the longest wait
 
 TEST_P(PollerContract, D6_ZeroAndNegativeDoNotWait) {

@@ -121,9 +121,10 @@ class Poller {
 
   /// Applies changes, waits until something is ready or `max_wait` has passed, and replaces
   /// `events` by what is ready: at most events.capacity() of it (64 is reserved when that is 0),
-  /// the rest at the following waits, none starved. No max_wait waits for ever; zero and less do
-  /// not wait. Never returns early with nothing: signals do not end the wait, and where the kernel
-  /// counts coarser than nanoseconds the time is rounded up. Allocates nothing in steady state.
+  /// the rest at the following waits, none starved, and equal ones equally often. No max_wait waits
+  /// for ever; zero and less do not wait. Never returns early with nothing: signals do not end the
+  /// wait, and where the kernel counts coarser than nanoseconds the time is rounded up. Allocates
+  /// nothing in steady state.
   ///
   /// An event whose id is HandlerId{} reached nobody: the kernel reported a file that was closed
   /// under its number while a duplicate lives on; the poller has seen to it that this ends. An

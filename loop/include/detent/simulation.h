@@ -87,7 +87,8 @@ class VirtualClock final : public Clock {
 /// A poller without a kernel: numbers stand for descriptors, and are ready when a test says so or,
 /// for a virtual alarm, when the clock does. All of Poller's contract holds. When several are ready
 /// at once their order is shuffled, so that no test comes to rely on it: print seed() when a test
-/// fails, and set $DETENT_SEED to it to see the same order again.
+/// fails, and set $DETENT_SEED to it to see the same order again. Where a batch has no room for
+/// all, none is told twice before each was told once.
 class SimulatedPoller final : public Poller {
  public:
   /// Without a seed $DETENT_SEED is used, else a random one. `clock` must outlive the poller. When
@@ -116,11 +117,16 @@ class SimulatedPoller final : public Poller {
     Ready reported = {};       // edge: what has been told already
     std::uint64_t expiry = 0;  // and of which arming of an alarm
     bool silent = false;       // one-shot: fired
+    std::uint64_t lap = 0;     // the last in which it was told
   };
 
   Entry& entry_of(int fd, const char* call);
   [[nodiscard]] Ready readiness(int fd) const;
   void collect(std::vector<Event>& events);
+  void collect_injected(std::vector<Event>& events);
+  void choose_order();
+  void collect_lap(std::vector<Event>& events);
+  bool tell(int fd, std::vector<Event>& events);
   [[nodiscard]] std::optional<Ready> report(int fd, Entry& entry) const;
 
   VirtualClock& clock_;
@@ -130,6 +136,8 @@ class SimulatedPoller final : public Poller {
   std::map<int, Ready> ready_;
   std::vector<Event> injected_;
   std::vector<int> order_;
+  std::uint64_t lap_ = 0;  // in which each that is ready is told once, by however many waits
+  bool was_full_ = false;  // the last batch
 };
 
 }  // namespace detent
