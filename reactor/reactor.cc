@@ -116,10 +116,12 @@ void Reactor::check_thread(const char* call) const { state_->affinity.check(call
 const Lifeline& Reactor::line() const noexcept { return state_->line; }
 
 TimePoint Reactor::now() const {
-  state_->affinity.check("Reactor::now");
-  if (!state_->in_turn) return state_->clock.now();
-  if (!state_->now) state_->now = state_->clock.now();
-  return *state_->now;
+  State& state = *state_;
+  state.affinity.check("Reactor::now");
+  if (!state.in_turn) return state.clock.now();
+  if (!state.has_now) state.now = state.clock.now();
+  state.has_now = true;
+  return state.now;
 }
 
 // ---- watches
@@ -127,7 +129,7 @@ TimePoint Reactor::now() const {
 inline Watch Reactor::add(int fd, Interest interest, Callback<void(Ready)>&& on_ready,
                           const Name& name, bool is_source) {
   State& state = *state_;
-  if (state.is_closing) {
+  if (state.is_closing) [[unlikely]] {
     drop_any(std::move(on_ready));
     return {};
   }

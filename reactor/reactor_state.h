@@ -57,7 +57,7 @@ struct Reactor::State {
   template <class Part>
   void guarded(Part&& part) {
     in_turn = true;
-    now.reset();
+    has_now = false;
     struct Leave {
       bool& flag;
       ~Leave() { flag = false; }
@@ -129,7 +129,8 @@ struct Reactor::State {
   alignas(kDestructiveInterferenceSize) std::unique_ptr<Poller> poller;
   Counters counters;
   Observers observers;
-  std::optional<TimePoint> now;
+  TimePoint now = {};
+  bool has_now = false;         // `now` was read since the wait, or since the turn began
   bool in_turn = false;         // or in ~Reactor
   Phase phase = Phase::idle;    // what the turn has reached
   bool prepared = false;        // by prepare(); dispatch() goes on with that turn

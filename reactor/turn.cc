@@ -84,7 +84,7 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   else
     poller->wait(events, most);
   mailbox->awake();
-  now.reset();
+  has_now = false;
   waited_in_full = may_sleep && events.empty();
 }
 

@@ -61,11 +61,11 @@ TEST(Drop, TakesWhatCannotBeCopiedAndWhatIsNoFunction) {
 TEST(Drop, EachThreadHasAListOfItsOwn) {
   bool gone = false;
   drop([outer = std::make_shared<AtEnd>([&gone] {
-         std::thread([&gone] {
-           drop([inner = std::make_shared<AtEnd>([&gone] { gone = true; })] {});
-           EXPECT_TRUE(gone) << "not put off by the other thread's drop";
-         }).join();
-       })] {});
+          std::thread([&gone] {
+            drop([inner = std::make_shared<AtEnd>([&gone] { gone = true; })] {});
+            EXPECT_TRUE(gone) << "not put off by the other thread's drop";
+          }).join();
+        })] {});
   EXPECT_TRUE(gone);
 }
 

@@ -11,7 +11,9 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -20,16 +22,19 @@
 #include <vector>
 
 #include "detent/byte_queue.h"
+#include "detent/callback_owner.h"
 #include "detent/connection.h"
+#include "detent/drop.h"
 #include "detent/endpoint.h"
 #include "detent/framing.h"
 #include "detent/handler_list.h"
 #include "detent/handler_table.h"
-#include "detent/lifespan.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
+#include "detent/observer.h"
 #include "detent/poster.h"
 #include "detent/reactor.h"
+#include "detent/service.h"
 #include "detent/simulation.h"
 #include "detent/socket.h"
 #include "detent/timer_fd.h"
@@ -97,23 +102,37 @@ TEST(HeadersPage, L2_ACallbackMayRemoveItself) {
   EXPECT_EQ(table.find(id), nullptr);
 }
 
-TEST(HeadersPage, L2_ALifespanTellsWhetherItsObjectExists) {
-  struct Reader {
-    void read(std::string_view bytes) {
-      const Lifespan::Guard alive(lifespan_);
-      on_data_(bytes);  // may destroy *this
-      if (!alive) return;
-      ++calls_survived_;
-    }
-    Callback<void(std::string_view)> on_data_;
-    int& calls_survived_;
-    Lifespan lifespan_;
+TEST(HeadersPage, L2_AnObjectLearnsThatACallbackDestroyedIt) {
+  struct Handlers {
+    Callback<void(std::string_view)> on_data;
   };
-  int survived = 0;
-  std::unique_ptr<Reader> reader(
-      new Reader{[&](std::string_view) { reader.reset(); }, survived, {}});
+  struct Reader {
+    explicit Reader(Handlers handlers) : callbacks_(std::move(handlers)) {}
+    void read(std::string_view bytes) {
+      const decltype(callbacks_)::Call call(callbacks_);
+      call->on_data(bytes);  // may destroy *this, and its callbacks_
+      if (!call) return;
+      ADD_FAILURE() << "it does not exist any more";
+    }
+    CallbackOwner<Handlers> callbacks_;
+  };
+  std::unique_ptr<Reader> reader;
+  reader = std::make_unique<Reader>(Handlers{[&](std::string_view) { reader.reset(); }});
   reader->read("x");
-  EXPECT_EQ(survived, 0);
+  EXPECT_EQ(reader, nullptr);
+}
+
+TEST(HeadersPage, L7_AServiceThatIsGoingDropsWhatItIsGiven) {
+  struct Queue {
+    void add(Callback<void()> function) const {
+      if (is_closing_) return detent::drop(std::move(function));
+    }
+    bool is_closing_ = true;
+  };
+  auto owned = std::make_shared<int>(1);
+  const std::weak_ptr<int> seen = owned;
+  Queue().add([owned = std::move(owned)] {});
+  EXPECT_TRUE(seen.expired());
 }
 
 TEST(HeadersPage, D1_ARegistrationHasAName) {
@@ -215,6 +234,55 @@ TEST(HeadersPage, D3_AWatchChangesItsInterest) {
   EXPECT_TRUE(writable);
 }
 
+TEST(HeadersPage, M5_AnObserverHearsOfEachCallback) {
+  struct Slowest final : detent::Observer {
+    void before(const Call& call) noexcept override { name = call.name.text; }
+    void after(const Call&) noexcept override {}
+    void turn(Duration, Duration) noexcept override {}
+    std::string_view name;
+  };
+  Reactor reactor;
+  Slowest slowest;  // an Observer
+  detent::Handle observing = reactor.observe(slowest);
+  const Handle function = reactor.next_turn([] {}, "the only one");
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(slowest.name, "the only one");
+}
+
+class Alarms final : private detent::Service {
+ public:
+  explicit Alarms(detent::Reactor& reactor) : Service(reactor, "Alarms") {}
+  ~Alarms() override {
+    close("~Alarms");
+    callbacks_.clear();
+  }
+
+  [[nodiscard]] Handle add(Callback<void()> function, Name name = {}) {
+    if (refuses("Alarms::add")) {
+      drop(std::move(function));
+      return {};
+    }
+    return {line(), callbacks_.add(std::move(function), name)};
+  }
+
+ private:
+  void cancel(HandlerId id) noexcept override { callbacks_.remove(id); }
+  [[nodiscard]] bool active(HandlerId id) const noexcept override {
+    return callbacks_.find(id) != nullptr;
+  }
+  HandlerTable<void()> callbacks_;
+};
+
+TEST(HeadersPage, L5_AServicesHandlesAreInertWhenItOrItsReactorIsGone) {
+  std::optional<Reactor> reactor(std::in_place);
+  Alarms alarms(*reactor);
+  const Handle handle = alarms.add([] {});
+  EXPECT_TRUE(handle.active());
+  reactor.reset();
+  EXPECT_FALSE(handle.active());
+  EXPECT_THROW(static_cast<void>(alarms.add([] {})), std::logic_error);
+}
+
 // ---- timers
 
 TEST(HeadersPage, TM10_OneKernelTimerByItself) {
@@ -273,18 +341,17 @@ class HeadersPageNet : public testing::Test {
 TEST_F(HeadersPageNet, N3_AConnectionTellsWhatArrivesAndThatItIsOver) {
   SocketPair pair = make_socket_pair();
   Socket socket = Socket::adopt(std::move(pair.near));
-  std::string used;
   bool forgotten = false;
-  const auto use = [&](std::string_view bytes) { used += bytes; };
   const auto forget = [&](std::error_code) { forgotten = true; };
-  detent::Connection connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
-                                {.on_data = [&](std::string_view bytes) { use(bytes); },
-                                 .on_closed = [&](std::error_code e) { forget(e); }});
+  detent::Connection connection(
+      timers, std::make_unique<detent::Socket>(std::move(socket)),
+      {.on_data = [](detent::Connection& c, std::string_view bytes) { c.write(bytes); },
+       .on_closed = [&](detent::Connection&, std::error_code e) { forget(e); }});
   connection.write("hello\n");
   EXPECT_EQ(take(pair.far.fd()), "hello\n");
   put(pair.far.fd(), "you too\n");
   static_cast<void>(reactor.run_once());
-  EXPECT_EQ(used, "you too\n");
+  EXPECT_EQ(take(pair.far.fd()), "you too\n");
   EXPECT_FALSE(forgotten);
 }
 

@@ -227,7 +227,7 @@ class FloodOnEveryPoller : public testing::TestWithParam<std::string_view> {
 };
 
 TEST_P(FloodOnEveryPoller,
-       W1_AfterAFloodFromAnotherThreadALoopThatWouldSleepLetsPostsGatherFor4us) {
+       W3_AfterAFloodFromAnotherThreadALoopThatWouldSleepLetsPostsGatherFor4us) {
   make();
   post_elsewhere(32);
   EXPECT_EQ(reads_in_turn(32), 1) << "when did it look?";
@@ -245,7 +245,7 @@ TEST_P(FloodOnEveryPoller, W3_UnlessItIsAskedForNoEventWaitsForMorePosts) {
   }
 }
 
-TEST_P(FloodOnEveryPoller, W1_FewerPostsAndALoopsOwnAreNoFlood) {
+TEST_P(FloodOnEveryPoller, W3_FewerPostsAndALoopsOwnAreNoFlood) {
   make();
   post_elsewhere(31);
   EXPECT_EQ(reads_in_turn(31), 0);
@@ -253,7 +253,7 @@ TEST_P(FloodOnEveryPoller, W1_FewerPostsAndALoopsOwnAreNoFlood) {
   EXPECT_EQ(reads_in_turn(100), 0);
 }
 
-TEST_P(FloodOnEveryPoller, W1_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
+TEST_P(FloodOnEveryPoller, W3_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
   make({.functions = 64});
   post(100);
   EXPECT_EQ(reads_in_turn(64), 0);
@@ -261,7 +261,7 @@ TEST_P(FloodOnEveryPoller, W1_WhatIsLeftOverDoesNotMakeAFloodOfOnePost) {
   EXPECT_EQ(reads_in_turn(37), 0);
 }
 
-TEST_P(FloodOnEveryPoller, W1_ALoopThatWouldNotSleepLetsNothingGather) {
+TEST_P(FloodOnEveryPoller, W3_ALoopThatWouldNotSleepLetsNothingGather) {
   make({.functions = 40});
   const auto flood = [&] {
     post_elsewhere(32);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What sources stand on: watch_source, next_turn, defer as a handle, observers, names of what threw.
+// What sources stand on: watch_source, next_turn, defer as a handle, observers, names of what
+// threw.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -87,8 +88,8 @@ TEST_P(SourceOnEveryPoller, O6_ASourceThatThrowsAgainIsCalledAgain) {
 }
 
 TEST_P(SourceOnEveryPoller, L1_ASourceThatThrewAndWentIsNotCalledAgain) {
-  Watch watch = reactor_.watch_source(socket_.fd(),
-                                      [&](Ready) -> std::size_t { throw std::runtime_error("oops"); });
+  Watch watch = reactor_.watch_source(
+      socket_.fd(), [&](Ready) -> std::size_t { throw std::runtime_error("oops"); });
   EXPECT_THROW(turn(), std::runtime_error);
   watch.cancel();
   EXPECT_EQ(turn(), 0U);
@@ -116,7 +117,8 @@ TEST_P(SourceOnEveryPoller, O1_PostedAndPutOffFunctionsRunInTheOrderOfTheirCalls
         reactor_.next_turn([&trace, name] { trace.push_back(std::string("put off ") + name); }));
   }
   EXPECT_EQ(turn(), 6U);
-  EXPECT_EQ(trace, (Trace{"posted 1", "put off 1", "posted 2", "put off 2", "posted 3", "put off 3"}));
+  EXPECT_EQ(trace,
+            (Trace{"posted 1", "put off 1", "posted 2", "put off 2", "posted 3", "put off 3"}));
 }
 
 TEST_P(SourceOnEveryPoller, O1_NextTurnMeansTheNextFromEachPhase) {
@@ -182,8 +184,8 @@ TEST_P(SourceOnEveryPoller, L3_CapturesOfWhatIsTakenBackGoAtOnce) {
     auto owned = std::make_shared<int>(1);
     const std::weak_ptr<int> seen = owned;
     Callback<void()> function = [owned = std::move(owned)] {};
-    Handle handle = deferred ? reactor_.defer(std::move(function))
-                             : reactor_.next_turn(std::move(function));
+    Handle handle =
+        deferred ? reactor_.defer(std::move(function)) : reactor_.next_turn(std::move(function));
     EXPECT_FALSE(seen.expired());
     handle.cancel();
     EXPECT_TRUE(seen.expired());
@@ -267,7 +269,8 @@ TEST_P(SourceOnEveryPoller, M5_AnObserverHearsOfEachCallbackByItsName) {
 TEST_P(SourceOnEveryPoller, M5_AnObserverHearsOfAWatchsDescriptorAndReadiness) {
   Recorder recorder;
   const Handle observing = reactor_.observe(recorder);
-  const Watch watch = reactor_.watch(socket_, {.readable = true}, [](Ready) {}, "control");
+  const Watch watch = reactor_.watch(
+      socket_, {.readable = true}, [](Ready) {}, "control");
   turn();
   ASSERT_TRUE(recorder.last);
   EXPECT_EQ(recorder.last->fd, socket_.fd());
@@ -397,8 +400,8 @@ TEST_P(NamesOnEveryPoller, M5_TheHandlerOfExceptionsGetsTheNameOfTheCallback) {
   handled_->dispatch();
   function = handled_->defer(throw_it, "deferred");
   handled_->dispatch();
-  const Watch watch =
-      handled_->watch(socket_, {.readable = true}, [&](Ready) { throw_it(); }, "control");
+  const Watch watch = handled_->watch(
+      socket_, {.readable = true}, [&](Ready) { throw_it(); }, "control");
   const int line = __LINE__ - 1;
   handled_->dispatch();
   EXPECT_EQ(names_,
@@ -445,7 +448,8 @@ TEST_P(NamesOnEveryPoller, M5_ACallbackThatDestroyedItsWatchAndThrowsIsNamed) {
 TEST_P(SourceOnEveryPoller, M5_AnErrorOfRegistrationNamesTheCallTheDescriptorAndTheName) {
   const Watch watch = reactor_.watch(socket_, {.readable = true}, [](Ready) {});
   try {
-    static_cast<void>(reactor_.watch(socket_, {.readable = true}, [](Ready) {}, "second"));
+    static_cast<void>(reactor_.watch(
+        socket_, {.readable = true}, [](Ready) {}, "second"));
     FAIL();
   } catch (const std::system_error& error) {
     const std::string text = error.what();

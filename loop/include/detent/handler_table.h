@@ -60,7 +60,7 @@ class HandlerTable {
   /// inherits the memory.
   ~HandlerTable() {
     clear();
-    for (Frame* frame = running_; frame != nullptr; frame = frame->outer) {
+    for (OpenFrame* frame = running_; frame != nullptr; frame = frame->outer) {
       frame->table = nullptr;
       frame->ended = true;
       if (frame->outer == nullptr) std::construct_at(&frame->chunks, std::move(chunks_));
@@ -142,7 +142,7 @@ class HandlerTable {
   void remove(Entry& entry) noexcept {
     ++entry.generation_;
     --size_;
-    if (Frame* frame = frame_of(entry)) [[unlikely]] {
+    if (OpenFrame* frame = frame_of(entry)) [[unlikely]] {
       frame->ended = true;
     } else {
       end(entry);
@@ -155,12 +155,19 @@ class HandlerTable {
     const Frame frame(*this, entry);
     return invoke(entry, std::forward<Args>(args)...);
   }
-  /// The same for who goes on afterwards: false when the callback destroyed the table.
+  /// The same for a caller that goes on afterwards: false when the callback, or the end of its
+  /// captures, destroyed the table.
   template <class... Args>
   [[nodiscard, gnu::always_inline]] bool call_and_survive(Entry& entry, Args&&... args) {
-    const Frame frame(*this, entry);
-    invoke(entry, std::forward<Args>(args)...);
-    return frame.table != nullptr;
+    OpenFrame frame(*this, entry);
+    try {
+      entry.callback_(std::forward<Args>(args)...);
+    } catch (...) {
+      last_thrower = entry.name();
+      frame.leave();
+      throw;
+    }
+    return frame.leave();
   }
   /// Calls it for the last time: its registration has ended when it returns or throws.
   template <class... Args>
@@ -214,35 +221,46 @@ class HandlerTable {
   };
   using Chunks = std::vector<Chunk>;
 
-  // A call in progress. It settles what its callback did to its own registration or to the table.
-  struct Frame {
-    Frame(HandlerTable& owner, Entry& called) noexcept
+  // A call in progress, until leave(). It settles what its callback did to its own registration or
+  // to the table.
+  struct OpenFrame {
+    OpenFrame(HandlerTable& owner, Entry& called) noexcept
         : table(&owner), entry(called), outer(std::exchange(owner.running_, this)) {}
-    Frame(const Frame&) = delete;
-    Frame& operator=(const Frame&) = delete;
-    ~Frame() {
+    OpenFrame(const OpenFrame&) = delete;
+    OpenFrame& operator=(const OpenFrame&) = delete;
+    ~OpenFrame() {
+    }  // NOLINT(modernize-use-equals-default): of the union's member settle() takes care
+
+    // Whether the table still exists.
+    bool leave() noexcept {
       if (ended) [[unlikely]]
-        settle();
-      else
-        table->running_ = outer;
+        return settle();
+      table->running_ = outer;
+      return true;
     }
-    // Not inline: it would cost each call the registers that it needs.
-    [[gnu::noinline]] void settle() noexcept {
+    // Not inline: it would cost each call the registers that it needs. The captures may destroy the
+    // table, which then finds this frame.
+    [[gnu::noinline]] bool settle() noexcept {
+      if (table != nullptr) table->end(entry);
       if (table != nullptr) {
         table->running_ = outer;
-        table->end(entry);
-      } else if (outer == nullptr) {
-        std::destroy_at(&chunks);
+        return true;
       }
+      if (outer == nullptr) std::destroy_at(&chunks);
+      return false;
     }
 
     HandlerTable* table;
     Entry& entry;
-    Frame* outer;
+    OpenFrame* outer;
     bool ended = false;  // the registration, by cancelling it or with the table
     union {
       Chunks chunks;  // exists only when the table is gone, and in the outermost call
     };
+  };
+  struct Frame : OpenFrame {
+    using OpenFrame::OpenFrame;
+    ~Frame() { this->leave(); }
   };
 
   // In a frame, which keeps the entry's memory.
@@ -258,9 +276,9 @@ class HandlerTable {
 
   // The outermost call of the entry, or null. Calls rarely nest: the list is rarely longer than
   // one.
-  Frame* frame_of(const Entry& entry) const noexcept {
-    Frame* outermost = nullptr;
-    for (Frame* frame = running_; frame != nullptr; frame = frame->outer) {
+  OpenFrame* frame_of(const Entry& entry) const noexcept {
+    OpenFrame* outermost = nullptr;
+    for (OpenFrame* frame = running_; frame != nullptr; frame = frame->outer) {
       if (&frame->entry == &entry) outermost = frame;
     }
     return outermost;
@@ -306,7 +324,7 @@ class HandlerTable {
   }
 
   Chunks chunks_;
-  Frame* running_ = nullptr;
+  OpenFrame* running_ = nullptr;
   std::size_t size_ = 0;
   std::uint32_t slots_ = 0;  // in all chunks
   // Into chunks_, which grows only when none has anything free.

@@ -3,8 +3,7 @@
 /// Hears of each callback that a loop makes and of each turn: what measuring and watchdogs are
 /// built on.
 ///
-///     struct Slowest final : detent::Observer { ... };
-///     Slowest slowest;
+///     Slowest slowest;                             // an Observer
 ///     detent::Handle observing = reactor.observe(slowest);
 ///
 /// While a loop has no observer, a callback costs it one predictable branch.

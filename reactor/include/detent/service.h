@@ -5,8 +5,10 @@
 ///     class Alarms final : private detent::Service {
 ///      public:
 ///       explicit Alarms(detent::Reactor& reactor) : Service(reactor, "Alarms") {}
-///       ~Alarms() { close("~Alarms"); callbacks_.clear(); }
-///     };
+///       ~Alarms() override {
+///         close("~Alarms");
+///         callbacks_.clear();
+///       }
 #pragma once
 
 #include "detent/handle.h"
@@ -25,7 +27,7 @@ class Service : public HandleOwner {
  protected:
   /// std::logic_error that names `type` on another thread, or when the reactor is going.
   Service(Reactor& reactor, const char* type);
-  ~Service();
+  virtual ~Service();
 
   /// First thing in the destructor, which `call` names: handles become inert, and refuses() is
   /// true. The callbacks are to be destroyed next, while all members live. On another thread ends

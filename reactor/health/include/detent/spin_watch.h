@@ -26,8 +26,8 @@ struct Spin {
 };
 
 /// Observes a reactor while it lives, on that reactor's thread, and is to go before it. A watch
-/// spins when its callback ran in a thousand turns running, and in the last of them moved no byte of
-/// its descriptor. That can be told of pipes and of stream sockets that do not listen. SpinWatch
+/// spins when its callback ran in a thousand turns running, and in the last of them moved no byte
+/// of its descriptor. That can be told of pipes and of stream sockets that do not listen. SpinWatch
 /// asks the system about them (ioctl(2), getsockopt(2)); the loop alone never does.
 class SpinWatch {
  public:
