@@ -16,19 +16,25 @@
 //    tells what is there when it is armed and then what is new.
 //  - A ring that defers its work wakes nobody who sleeps on its descriptor with epoll or another
 //    ring. It is replaced by one that does not when the native handle is asked for.
+//  - A ring belongs to the thread that enters it first. Another thread gets a new one, in which the
+//    next wait arms all descriptors again. The old ring is the kernel's to end, which takes it some
+//    milliseconds: as long it holds the files of requests that were in flight.
 // A thread of the kernel's that submits (IORING_SETUP_SQPOLL) would keep its maker's privileges.
 #include <linux/io_uring.h>
 #include <poll.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "descriptor_book.h"
+#include "detent/affinity.h"
 #include "io_uring.h"
 #include "pollers.h"
 #include "sys.h"
@@ -51,6 +57,13 @@ short to_mask(Interest interest) {
 
 // Whether it can be believed though it comes from a wake-up.
 bool is_plain(int mask) { return (mask & (POLLIN | POLLOUT)) != 0 && (mask & POLLPRI) == 0; }
+
+// Not the address of something of the thread's own, which the next thread may have after its end.
+std::uint64_t this_thread() noexcept {
+  static std::atomic<std::uint64_t> last = 0;
+  thread_local const std::uint64_t number = ++last;
+  return number;
+}
 
 class IoUringPoller final : public Poller {
  public:
@@ -91,6 +104,7 @@ class IoUringPoller final : public Poller {
     return mark_of(fd_of(mark), *entry) == mark ? entry : nullptr;
   }
 
+  void come_here(const char* call);
   void want(int fd, Entry& entry, Interest interest);
   void push_changes();
   void arm(int fd, Entry& entry) noexcept;
@@ -109,13 +123,15 @@ class IoUringPoller final : public Poller {
   static std::unique_ptr<IoUring> make_ring(RingWork work) {
     return std::make_unique<IoUring>(kRequests, kCompletions, work);
   }
-  void become_pollable();
+  void replace_ring(RingWork work);
 
   std::unique_ptr<IoUring> ring_ = make_ring(RingWork::deferred);
   DescriptorBook<Entry> book_;
   std::vector<pollfd> doubtful_;
   std::uint32_t last_arming_ = 0;
-  bool pollable_ = false;  // somebody may sleep on the native handle
+  bool pollable_ = false;    // somebody may sleep on the native handle
+  std::uint64_t owner_ = 0;  // of the ring: a thread, or none as yet
+  Affinity affinity_;
 };
 
 void IoUringPoller::add(int fd, Interest interest, HandlerId id) {
@@ -126,7 +142,25 @@ void IoUringPoller::add(int fd, Interest interest, HandlerId id) {
     if (fd == ring_->fd()) call.fail(EINVAL, "the poller's own");
   });
   want(fd, *book_.find(fd), interest);
-  if (pollable_) submit_changes();
+  if (!pollable_) return;
+  come_here("Poller::add");
+  submit_changes();
+}
+
+// Makes the ring this thread's.
+void IoUringPoller::come_here(const char* call) {
+  const std::uint64_t thread = this_thread();
+  if (owner_ == thread) return;
+  const std::string beginning = std::string(call) + ": this io_uring poller ";
+  if (affinity_.in_forked_child()) {
+    throw std::logic_error(beginning + "belongs to the parent process");
+  }
+  if (owner_ != 0 && pollable_) {
+    throw std::logic_error(beginning +
+                           "belongs to another thread, since its native handle was asked for");
+  }
+  if (owner_ != 0) replace_ring(RingWork::deferred);
+  owner_ = thread;
 }
 
 void IoUringPoller::modify(int fd, Interest interest, HandlerId id) {
@@ -145,6 +179,7 @@ void IoUringPoller::want(int fd, Entry& entry, Interest interest) {
 
 void IoUringPoller::remove(int fd) {
   Entry& entry = book_.at({"Poller::remove", fd});
+  if (entry.armed != kNothing) come_here("Poller::remove");
   const bool in_flight = entry.armed != kNothing;
   forget(fd, entry);
   if (!in_flight) return;
@@ -204,6 +239,7 @@ void IoUringPoller::submit_changes() {
 
 void IoUringPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
   begin_batch(events);
+  come_here("Poller::wait");
   doubtful_.clear();  // after a wait that threw
   doubtful_.reserve(events.capacity());
   wait_in_full("Poller::wait: io_uring_enter", max_wait,
@@ -216,7 +252,7 @@ int IoUringPoller::look(std::vector<Event>& events, std::optional<Duration> max_
   const bool old_news = ring_->has_news();
   push_changes();
   if (ring_->enter(max_wait) == -1) {
-    if (errno == EEXIST) throw std::logic_error("Poller: this io_uring is another thread's");
+    if (errno == EEXIST) throw std::logic_error("Poller::wait: this io_uring is another process's");
     return -1;
   }
   while (events.size() < events.capacity() && gather(events, old_news)) ask_poll(events);
@@ -289,21 +325,22 @@ void IoUringPoller::report(int fd, Entry& entry, int mask, std::vector<Event>& e
 
 int IoUringPoller::native_handle() const {
   auto& self = const_cast<IoUringPoller&>(*this);  // no poller is made const
-  if (!pollable_) self.become_pollable();
+  self.come_here("Poller::native_handle");
+  // From now on somebody may sleep on the handle without a wait() before.
+  if (!pollable_) self.replace_ring(RingWork::at_any_call);
+  self.pollable_ = true;
   self.submit_changes();
   return ring_->fd();
 }
 
-// From now on somebody may sleep on the handle without a wait() before.
-void IoUringPoller::become_pollable() {
-  auto ring = make_ring(RingWork::at_any_call);
+void IoUringPoller::replace_ring(RingWork work) {
+  auto ring = make_ring(work);
   book_.for_each([this](int fd, Entry& entry) {
     entry.armed = kNothing;
     entry.told = false;
     book_.note_change(fd, entry);
   });
   ring_ = std::move(ring);
-  pollable_ = true;
 }
 
 }  // namespace

@@ -33,6 +33,7 @@
 #include "io_uring.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
+#include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/failing_calls.h"
 #include "support/printing.h"
@@ -597,12 +598,57 @@ TEST(IoUring, ASecondThreadIsRefusedByTheKernel) {
 
 // --- Whose it is, and whether there is one
 
-TEST_F(IoUringPollerTest, BelongsToTheThreadThatUsesItFirst) {
+TEST_F(IoUringPollerTest, TheFirstThreadThatWaitsNeedsNoOtherRing) {
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
   poller_->add(pair.near.fd(), kRead, kFirst);
-  std::thread([&] { EXPECT_EQ(poll().size(), 1U); }).join();
-  EXPECT_THROW(poll(), std::logic_error);
+  std::thread([&] {
+    const testing_support::NoFreeDescriptor limit;
+    EXPECT_EQ(poll().size(), 1U);
+  }).join();
+}
+
+TEST_F(IoUringPollerTest, AThreadThatCannotHaveARingIsToldSoAndMayTryAgain) {
+  const SocketPair pair = make_socket_pair();
+  arm(pair);
+  put(pair.far.fd());
+  std::thread([&] {
+    {
+      const testing_support::NoFreeDescriptor limit;
+      EXPECT_EQ(testing_support::error_of([&] { poll(); }), std::errc::too_many_files_open);
+    }
+    EXPECT_EQ(poll().size(), 1U);
+  }).join();
+}
+
+TEST_F(IoUringPollerTest, REG_13_ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
+  SocketPair pair = make_socket_pair();
+  arm(pair);
+  std::thread([&] {
+    poller_->remove(pair.near.fd());
+    pair.near.reset();
+  }).join();
+  testing_support::wait_until_readable(pair.far.fd());
+}
+
+TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
+  const SocketPair pair = make_socket_pair();
+  const SocketPair more = make_socket_pair();
+  arm(pair);
+  std::ignore = poller_->native_handle();
+  std::thread([&] {
+    const std::string rest =
+        ": this io_uring poller belongs to another thread, since its native handle was asked for";
+    const auto expect = [&rest](const char* call, const auto& statement) {
+      EXPECT_EQ(testing_support::message_of<std::logic_error>(statement), call + rest);
+    };
+    expect("Poller::wait", [&] { poll(); });
+    expect("Poller::add", [&] { poller_->add(more.near.fd(), kRead, kSecond); });
+    expect("Poller::remove", [&] { poller_->remove(pair.near.fd()); });
+    expect("Poller::native_handle", [&] { std::ignore = poller_->native_handle(); });
+  }).join();
+  put(pair.far.fd());
+  EXPECT_EQ(poll().size(), 1U) << "and its own thread goes on with it";
 }
 
 TEST_F(IoUringPollerTest, SG_08_AForkedChildIsRefusedAndTheParentUnharmed) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <climits>
 #include <cstdint>
 #include <map>
@@ -389,6 +390,50 @@ TEST_P(KernelPoller, SG_13_AStopOfTheProcessNeitherEndsAWaitNorMakesItLonger) {
   ASSERT_EQ(::waitpid(waiting, &status, 0), waiting);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// --- Threads: one at a time
+
+TEST_P(KernelPoller, OneThreadAfterAnotherMayUseIt) {
+  const SocketPair first = make_socket_pair();
+  const SocketPair second = make_socket_pair();
+  poller_->add(first.near.fd(), kRead, kFirst);
+  EXPECT_TRUE(poll().empty());
+  put(first.far.fd());
+  for (int round = 0; round < 3; ++round) {
+    std::thread([&] {
+      EXPECT_TRUE(poll(kFirst).readable) << "what came before";
+      poller_->add(second.near.fd(), kRead, kSecond);
+      EXPECT_FALSE(poll(kSecond).readable);
+      put(second.far.fd());
+      EXPECT_TRUE(poll(kSecond).readable);
+    }).join();
+    EXPECT_TRUE(poll(kSecond).readable) << "the first thread again";
+    poller_->modify(second.near.fd(), kBoth, kSecond);
+    std::thread([&] {
+      EXPECT_TRUE(poll(kSecond).writable);
+      poller_->remove(second.near.fd());
+    }).join();
+    EXPECT_EQ(poll(kSecond), Ready{});
+    take(second.near.fd());
+  }
+}
+
+TEST_P(KernelPoller, AnotherThreadsWaitSleepsUntilSomethingComes) {
+  const SocketPair pair = make_socket_pair();
+  poller_->add(pair.near.fd(), kRead, kFirst);
+  EXPECT_TRUE(poll().empty());
+  std::atomic<pid_t> waiting = 0;
+  std::thread waiter([&] {
+    waiting = testing_support::this_thread_number();
+    poller_->wait(events_, std::nullopt);
+  });
+  while (waiting == 0) std::this_thread::yield();
+  testing_support::wait_until_asleep(waiting);
+  put(pair.far.fd());
+  waiter.join();
+  ASSERT_EQ(events_.size(), 1U);
+  EXPECT_EQ(events_[0].ready, Ready{.readable = true});
 }
 
 // --- L4, L6: descriptors closed behind the poller's back

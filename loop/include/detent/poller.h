@@ -90,7 +90,10 @@ struct Capabilities {
   int descriptor_limit = INT_MAX;
 };
 
-/// The contract of all pollers. One thread at a time. A descriptor number can be registered once.
+/// The contract of all pollers. A descriptor number can be registered once.
+///
+/// One thread at a time, whichever it is. io_uring's makes a new ring when another thread comes; once
+/// its native handle was asked for it cannot, and then another thread's call is std::logic_error.
 ///
 /// The same four answers everywhere, as std::system_error that names the call and the descriptor,
 /// "Poller::add(7): File exists":
