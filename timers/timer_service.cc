@@ -115,10 +115,10 @@ void BasicTimerService<ClockT>::start(std::uint32_t slot, const Periodic& schedu
   const Period period = {.length = checked_period(schedule.period, "TimerService::every"),
                          .slack = checked_slack(schedule.slack, "TimerService::every"),
                          .missed = schedule.missed};
-  Entry& entry = timers_.at(slot);
-  give_period(entry, period);
-  start(slot, latest(periods_[entry.data.period - 1],
-                     deadline_after(schedule.first.value_or(period.length))));
+  Period& kept = give_period(timers_.at(slot), period);
+  const Time tick = schedule.first ? deadline_after(*schedule.first)
+                                   : tick_after(kept, deadline_after(Duration::zero()));
+  start(slot, latest(kept, tick));
 }
 
 template <class ClockT>
@@ -154,9 +154,13 @@ inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
 template <class ClockT>
 void BasicTimerService<ClockT>::rearm(HandlerId id, Time deadline) {
   affinity().check("Timer::rearm");
-  if (has_slack_) [[unlikely]] {
+  if (has_uncommon_periods_) [[unlikely]] {
     const Entry& entry = timers_.at(id.slot);
-    if (entry.data.period != 0) deadline = latest(periods_[entry.data.period - 1], deadline);
+    if (entry.data.period != 0) {
+      Period& period = periods_[entry.data.period - 1];
+      period.in_tick = period.length;
+      deadline = latest(period, deadline);
+    }
   }
   arm(id.slot, deadline);
 }
@@ -167,16 +171,14 @@ void BasicTimerService<ClockT>::set_period(HandlerId id, Duration period) {
   checked_period(period, "Timer::set_period");
   Entry& entry = timers_.at(id.slot);
   const bool armed = active(id);
-  const Time next =
-      armed ? Time(queue_.deadline(id.slot)) - slack_of(entry) : deadline_after(period);
-  if (entry.data.period == 0) {
-    give_period(entry, {.length = period});
-    if (!armed) arm(id.slot, next);
-    return;
-  }
-  Period& kept = periods_[entry.data.period - 1];
-  const Duration old = std::exchange(kept.length, period);
-  arm(id.slot, latest(kept, armed ? saturating_add(next, period - old) : next));
+  const bool was_periodic = entry.data.period != 0;
+  Period& kept =
+      was_periodic ? periods_[entry.data.period - 1] : give_period(entry, {.length = period});
+  if (armed && !was_periodic) return;  // keeps its deadline
+  const Time last = armed ? Time(queue_.deadline(id.slot)) - kept.in_deadline - kept.in_tick
+                          : deadline_after(Duration::zero());
+  kept.length = period;
+  arm(id.slot, latest(kept, tick_after(kept, last)));
 }
 
 template <class ClockT>
@@ -219,8 +221,9 @@ void BasicTimerService<ClockT>::set_alarm(Time deadline) {
 }
 
 template <class ClockT>
-void BasicTimerService<ClockT>::give_period(Entry& entry, Period period) {
-  has_slack_ = has_slack_ || period.slack > Duration::zero();
+auto BasicTimerService<ClockT>::give_period(Entry& entry, Period period) -> Period& {
+  if (period.slack > Duration::zero()) has_uncommon_periods_ = true;
+  period.in_tick = period.length;
   if (free_periods_.empty()) {
     periods_.push_back(period);
     free_periods_.reserve(periods_.capacity());  // so that take_period() cannot fail
@@ -230,6 +233,7 @@ void BasicTimerService<ClockT>::give_period(Entry& entry, Period period) {
     entry.data.period = free_periods_.back() + 1;
     free_periods_.pop_back();
   }
+  return periods_[entry.data.period - 1];
 }
 
 template <class ClockT>
@@ -252,6 +256,17 @@ auto BasicTimerService<ClockT>::latest(Period& period, Time scheduled) noexcept 
   const Time deadline = saturating_add(scheduled, period.slack);
   period.in_deadline = deadline - scheduled;
   return deadline;
+}
+
+// The tick behind the grid's last point, or the end of what the clock can count. The part of the
+// period that found room is noted, so that the grid is never lost.
+template <class ClockT>
+inline auto BasicTimerService<ClockT>::tick_after(Period& period, Time last) noexcept -> Time {
+  const Time tick = saturating_add(last, period.length);
+  period.in_tick = tick - last;
+  if (period.in_tick != period.length) [[unlikely]]
+    has_uncommon_periods_ = true;
+  return tick;
 }
 
 // ---- a clock that is set
@@ -333,7 +348,7 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   }
   for (const std::uint32_t slot : armed_late_) queue_.add(slot, queue_.deadline(slot));
   rings_on_ = !batch_.empty();  // those within their slack prove nothing: their alarm is later
-  if (has_slack_) collect_within_slack(now);
+  if (has_uncommon_periods_) collect_within_slack(now);
 }
 
 // Those behind the due ones whose slack has begun share their wake-up. One that has to wait for
@@ -400,7 +415,7 @@ void BasicTimerService<ClockT>::begin_period(Period& period, std::uint32_t slot,
     tick.expirations += static_cast<std::uint64_t>(count);
     missed = period.length * count;
   }
-  const Time next = latest(period, saturating_add(tick.scheduled + missed, period.length));
+  const Time next = latest(period, tick_after(period, tick.scheduled + missed));
   mark_turn();
   queue_.add(slot, next.time_since_epoch());
 }

@@ -310,6 +310,28 @@ TYPED_TEST(TimerEndlessSlack, TM8_ATickThatWasArmedAnewIsNotEarly) {
   EXPECT_EQ((std::vector<Told>{{4h, 4h, 1}}), this->told_);
 }
 
+TYPED_TEST(TimerEndlessSlack, TM3_TM6_APeriodThatEndsBeyondTheClockKeepsItsGrid) {
+  auto timer = this->service_.every({.period = 1h, .slack = 1min}, this->record());
+  this->clock_.advance(1h + 1min);
+  for (const Duration longest : {Duration::max(), Duration::max() - 1h}) {
+    timer.set_period(longest);
+    EXPECT_EQ(this->most_ - 1h - 1min, timer.remaining());
+    timer.set_period(1h);
+    EXPECT_EQ(1h - 1min, timer.remaining()) << "an hour after the last tick";
+  }
+  auto endless = this->service_.every(Duration::max(), this->record());
+  endless.set_period(2h);
+  EXPECT_EQ(2h, endless.remaining()) << "two hours after the grid's start";
+  endless.set_period(Duration::max());
+  endless.rearm(5h);
+  endless.set_period(1h);
+  EXPECT_LE(endless.remaining(), 5h) << "an hour after a point of the new grid";
+  auto once = this->service_.make([] {});
+  once.set_period(Duration::max());
+  once.set_period(3h);
+  EXPECT_EQ(3h, once.remaining());
+}
+
 // ---- on every poller
 
 class TimerSlackOnEveryPoller : public testing_support::TimersOnEveryPoller {};

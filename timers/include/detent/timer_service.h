@@ -141,6 +141,7 @@ class BasicTimerService final : private Service {
     Duration slack = {};
     Missed missed = Missed::coalesce;
     Duration in_deadline = {};  // the part of the slack that is in the deadline now: see latest()
+    Duration in_tick = {};      // the part of the length that is: see tick_after()
   };
   // Four bytes beside each callable; what only periodic timers need lies in periods_.
   struct Data {
@@ -192,10 +193,11 @@ class BasicTimerService final : private Service {
   [[gnu::always_inline]] void arm(std::uint32_t slot, Time deadline);
   [[gnu::noinline]] void arm_anywhere(std::uint32_t slot, Time deadline);
   void set_alarm(Time deadline);
-  void give_period(Entry& entry, Period period);
+  Period& give_period(Entry& entry, Period period);
   void take_period(Entry& entry) noexcept;
   [[nodiscard]] Duration slack_of(const Entry& entry) const noexcept;
   [[nodiscard]] static Time latest(Period& period, Time scheduled) noexcept;
+  [[nodiscard]] Time tick_after(Period& period, Time last) noexcept;
 
   std::size_t on_alarm();
   void collect_due(Time now);
@@ -218,7 +220,8 @@ class BasicTimerService final : private Service {
   TimerQueue queue_;  // keyed by table slot; a deadline there includes the slack
   std::vector<Period> periods_;
   std::vector<std::uint32_t> free_periods_;
-  bool has_slack_ = false;  // some timer has had it
+  // Some timer has had a slack, or a period that ends later than its clock can count.
+  bool has_uncommon_periods_ = false;
 
   // Popped, in order; fixed when a run begins. Whoever is cancelled or armed anew meanwhile is
   // popped no more, so a slot that another timer has got is told from what it was.
