@@ -3,7 +3,9 @@
 //  - A registration belongs to the open file *and* the number. If the number is closed while a
 //    duplicate of the file lives, events go on under the old number and nobody can remove them:
 //    epoll_ctl says EBADF or, when the number is taken again, ENOENT. Closing the epoll descriptor
-//    is the only way out (rebuild()).
+//    is the only way out (rebuild()). While nobody changes such a registration nothing tells it
+//    from a living one that is ready for ever, so now and then what is ready in some waits running
+//    is registered anew, to find out (look()).
 //  - A registration with an empty mask still reports EPOLLHUP and EPOLLERR, at every wait. So an
 //    empty interest is taken out of the kernel.
 //  - After EPOLLONESHOT fired, the registration is there with an empty mask and reports nothing.
@@ -28,7 +30,16 @@ namespace {
 constexpr std::uint32_t kNotInKernel = 0;
 constexpr std::uint32_t kFired = EPOLLONESHOT;  // alone it is no mask of ours
 
+// The waits of a look, and those between two looks. Where there are many, each comes in every
+// second, third, ... wait only, as the batches have room: a prime number lets all get their turn.
+constexpr int kWaitsOfALook = 8;
+constexpr int kWaitsBetweenLooks = 991;
+
 constexpr bool is_silent(std::uint32_t installed) { return (installed & ~kFired) == 0; }
+
+constexpr bool is_level(std::uint32_t installed) {
+  return installed != kNotInKernel && (installed & (EPOLLET | EPOLLONESHOT)) == 0;
+}
 
 std::uint32_t to_mask(Interest interest) {
   if (interest.empty()) return kNotInKernel;
@@ -76,8 +87,11 @@ class EpollPoller final : public Poller {
   struct alignas(32) Entry : BookEntry {
     std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
-    bool lost = false;  // the number means another file than the one that was registered
+    std::uint32_t seen = 0;  // in which wait of a look, if in all that it had before
+    bool lost = false;       // the number means another file than the one that was registered
   };
+
+  static_assert(sizeof(Entry) == 32);
 
   static UniqueFd make_epoll() {
     return UniqueFd(sys::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
@@ -93,7 +107,17 @@ class EpollPoller final : public Poller {
 
   void catch_up(std::vector<Event>& events);
   bool apply(int fd, Entry& entry) const noexcept;
+  [[gnu::noinline]] void wait_with_care(std::vector<Event>& events,
+                                        std::optional<Duration> max_wait);
+  using Found = std::span<const epoll_event>;
+  Found wait_and_report(std::vector<Event>& events, std::optional<Duration> max_wait);
   int wait_in_kernel(std::optional<Duration> max_wait);
+  void look(Found found, std::span<Event> events);
+  void register_anew(const epoll_event& native, Entry& entry, Event& event);
+  void note_ghost() {
+    haunted_ = true;
+    waits_before_look_ = 1;
+  }
   void report(const epoll_event& native, std::vector<Event>& events);
   [[gnu::noinline]] void report_other(const epoll_event& native, Entry& entry,
                                       std::vector<Event>& events);
@@ -111,6 +135,9 @@ class EpollPoller final : public Poller {
   std::vector<epoll_event> native_;
   bool has_pwait2_ = true;
   bool haunted_ = false;  // the kernel reports what cannot be removed by number
+  int waits_before_look_ = kWaitsBetweenLooks;
+  int look_left_ = kWaitsOfALook;
+  std::uint32_t look_wait_ = 1;  // counts those of all looks
 };
 
 void EpollPoller::add(int fd, Interest interest, HandlerId id) {
@@ -185,7 +212,7 @@ void EpollPoller::report_other(const epoll_event& native, Entry& entry,
   // One that is to be silent is heard when the number came to mean another file before its pause:
   // that file was then taken out instead.
   if (entry.serial != native.data.u64 >> 32U || is_silent(entry.installed)) {
-    haunted_ = true;
+    note_ghost();
     events.push_back({});  // reached nobody
     return;
   }
@@ -193,16 +220,58 @@ void EpollPoller::report_other(const epoll_event& native, Entry& entry,
   events.push_back({.id = entry.id, .ready = to_ready(native.events)});
 }
 
+[[gnu::always_inline]] inline EpollPoller::Found EpollPoller::wait_and_report(
+    std::vector<Event>& events, std::optional<Duration> max_wait) {
+  native_.resize(events.capacity() - events.size());
+  const auto count = static_cast<std::size_t>(wait_in_kernel(max_wait));
+  const Found found = Found(native_).first(count);
+  for (const epoll_event& native : found) report(native, events);
+  return found;
+}
+
 void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
   begin_batch(events);
-  if (haunted_ || book_.has_changes()) [[unlikely]] {
-    catch_up(events);
-    if (!events.empty()) max_wait = Duration::zero();
+  if (--waits_before_look_ == 0 || book_.has_changes()) [[unlikely]]
+    return wait_with_care(events, max_wait);
+  wait_and_report(events, max_wait);
+}
+
+void EpollPoller::wait_with_care(std::vector<Event>& events, std::optional<Duration> max_wait) {
+  const bool looks = waits_before_look_ == 0;
+  if (looks) waits_before_look_ = 1;  // in the next wait, unless it comes to it in this one
+  catch_up(events);
+  const std::size_t ended = events.size();
+  if (ended == events.capacity()) return;
+  const Found found = wait_and_report(events, ended == 0 ? max_wait : Duration::zero());
+  if (looks) look(found, std::span(events).subspan(ended));
+}
+
+// A look takes some waits, since an honest descriptor is seldom ready in each. A full batch ends
+// it: nobody knows which others are ready beside those in it.
+void EpollPoller::look(Found found, std::span<Event> events) {
+  const bool full = found.size() == native_.size();
+  const bool decides = full || look_left_ == 1;
+  const bool first = look_left_ == kWaitsOfALook;
+  ++look_wait_;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    Entry& entry = book_.registered(static_cast<std::uint32_t>(found[i].data.u64));
+    if (entry.serial != found[i].data.u64 >> 32U) continue;
+    const bool in_each = first || entry.seen == look_wait_ - 1;
+    if (in_each) entry.seen = look_wait_;
+    if (decides && (in_each || full)) register_anew(found[i], entry, events[i]);
   }
-  native_.resize(events.capacity() - events.size());
-  if (native_.empty()) return;
-  const auto count = static_cast<std::size_t>(wait_in_kernel(max_wait));
-  for (const epoll_event& native : std::span(native_).first(count)) report(native, events);
+  look_left_ = decides ? kWaitsOfALook : look_left_ - 1;
+  if (decides && !haunted_) waits_before_look_ = kWaitsBetweenLooks;
+}
+
+// The kernel looks the registration up by its number and the file that this means by now.
+void EpollPoller::register_anew(const epoll_event& native, Entry& entry, Event& event) {
+  if (!is_level(entry.installed)) return;
+  const auto fd = static_cast<int>(static_cast<std::uint32_t>(native.data.u64));
+  if (control(EPOLL_CTL_MOD, fd, entry) == 0) return;
+  event.ready = {.invalid = true};
+  book_.remove(entry);
+  note_ghost();
 }
 
 int EpollPoller::wait_in_kernel(std::optional<Duration> max_wait) {

@@ -195,6 +195,45 @@ TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 2);
 }
 
+// What it costs to find out whose number was closed while a duplicate of the file lives.
+
+TEST(EpollPoller, L6_WhatIsReadyForEverIsRegisteredAnewOnceInAThousandWaits) {
+  const auto calls = calls_of([](Watching& w) {
+    for (int i = 0; i < 10'000; ++i) w.poller->wait(w.events, Duration::zero());
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(calls->at(SYS_epoll_ctl), 10);
+  EXPECT_EQ(testing_support::total(*calls), 10'010);
+}
+
+TEST(EpollPoller, L6_WhatIsReadyInMostWaitsAndNotInAllCostsNothingMore) {
+  const auto calls = calls_of([](Watching& w) {
+    for (int i = 0; i < 500; ++i) {
+      for (int ready = 0; ready < 7; ++ready) w.poller->wait(w.events, Duration::zero());
+      testing_support::take(w.pair.near.fd());
+      w.poller->wait(w.events, Duration::zero());
+      put(w.pair.far.fd());
+    }
+  });
+  ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+  EXPECT_EQ(calls->count(SYS_epoll_ctl), 0U);
+}
+
+TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
+  for (const Trigger trigger : {Trigger::edge, Trigger::one_shot}) {
+    const auto calls = calls_of([trigger](Watching& w) {
+      w.poller->modify(w.pair.near.fd(), {.readable = true, .trigger = trigger}, kId);
+      for (int i = 0; i < 2'000; ++i) {
+        testing_support::take(w.pair.near.fd());
+        put(w.pair.far.fd());
+        w.poller->wait(w.events, Duration::zero());
+      }
+    });
+    ASSERT_TRUE(calls) << "tracing a child is not allowed here";
+    EXPECT_EQ(calls->at(SYS_epoll_ctl), 1) << "the change itself";
+  }
+}
+
 // As before Linux 5.11, which does not know epoll_pwait2.
 bool become_an_old_kernel() { return testing_support::let_call_fail(SYS_epoll_pwait2, ENOSYS); }
 

@@ -644,6 +644,127 @@ TEST_P(KernelPollerWithGhost, L6_LeavesNoDescriptorBehind) {
   EXPECT_TRUE(before.opened_since().empty());
 }
 
+// --- L6: descriptors that were closed and never removed
+
+// What a descriptor's registration is told after that was closed; its file lives on in a duplicate,
+// and is readable.
+class KernelPollerWithLostDescriptor : public KernelPoller {
+ protected:
+  // The poller that looks takes one wait in a thousand to do it.
+  static constexpr int kWaits = 1'100;
+
+  void lose(Interest interest = kRead) {
+    number_ = pair_.near.fd();
+    poller_->add(number_, interest, kFirst);
+    EXPECT_TRUE(poll().empty());
+    duplicate_ = duplicate_of(pair_.near);
+    pair_.near.reset();
+    put(pair_.far.fd());
+  }
+  void wait(int times = kWaits) {
+    for (int i = 0; i < times; ++i) {
+      for (const Event& event : poll()) {
+        if (event.id == kFirst) ++(event.ready.invalid ? invalid_ : heard_);
+      }
+    }
+  }
+  // A poller that takes the number for a name, and not for a file, finds that out by itself.
+  [[nodiscard]] bool must_have_ended() const { return !can_.file_identity || epoll_; }
+
+  const bool epoll_ = poller_->name() == "epoll";
+  SocketPair pair_ = make_socket_pair();
+  UniqueFd duplicate_;
+  int number_ = -1;
+  int heard_ = 0;
+  int invalid_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPollerWithLostDescriptor,
+                         testing::ValuesIn(poller_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(KernelPollerWithLostDescriptor, L6_ItsRegistrationEndsWithOneInvalidEventAndNothingAfterIt) {
+  lose();
+  wait();
+  EXPECT_LE(heard_, 1'000);
+  if (must_have_ended()) {
+    EXPECT_EQ(invalid_, 1);
+    EXPECT_EQ(error_of([&] { poller_->remove(number_); }), std::errc::no_such_file_or_directory);
+  } else {
+    EXPECT_DIFFERENCE(invalid_ == 0);  // until its interest is changed
+    EXPECT_EQ(heard_, 0);
+  }
+  for (int i = 0; i < kWaits; ++i) ASSERT_TRUE(poll().empty()) << "no ghost is left";
+}
+
+TEST_P(KernelPollerWithLostDescriptor, L6_TheSameWhereABatchHasNoRoomForAllThatIsReady) {
+  events_.reserve(2);
+  std::vector<SocketPair> others;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    others.push_back(make_socket_pair());
+    put(others.back().far.fd());
+  }
+  lose();
+  for (std::uint32_t i = 0; i < 3; ++i) poller_->add(others[i].near.fd(), kRead, {10 + i, 1});
+  wait(2 * kWaits);
+  EXPECT_EQ(invalid_, must_have_ended() ? 1 : 0);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    EXPECT_NO_THROW(poller_->remove(others[i].near.fd())) << "the living go on";
+  }
+}
+
+TEST_P(KernelPollerWithLostDescriptor, L6_TheSameWhenItsNumberMeansAnotherFile) {
+  lose();
+  const SocketPair successor = make_socket_pair();
+  const UniqueFd reused(::dup3(successor.near.fd(), number_, O_CLOEXEC));
+  wait();
+  if (!can_.file_identity) {
+    EXPECT_DIFFERENCE(invalid_ == 0);  // it waits for the successor
+    return;
+  }
+  EXPECT_EQ(invalid_, epoll_ ? 1 : 0);
+  if (!epoll_) poller_->remove(number_);
+  poller_->add(number_, kRead, kSecond);
+  put(successor.far.fd());
+  EXPECT_EQ(poll(kSecond), Ready{.readable = true});
+  EXPECT_EQ(events_.size(), 1U);
+}
+
+TEST_P(KernelPollerWithLostDescriptor, L6_ItGoesOnWhereTheSameFileHasItsNumberAgain) {
+  lose();
+  const UniqueFd back(::dup3(duplicate_.fd(), number_, O_CLOEXEC));
+  wait(3 * kWaits);
+  EXPECT_EQ(invalid_, 0);
+  if (can_.file_identity && !epoll_) {
+    EXPECT_DIFFERENCE(heard_ == 0);  // closing took the registration out
+  } else {
+    EXPECT_EQ(heard_, 3 * kWaits);
+  }
+}
+
+TEST_P(KernelPollerWithLostDescriptor, L6_AOneShotIsToldOnceAndFoundOutWhenItIsArmedAgain) {
+  lose({.readable = true, .trigger = Trigger::one_shot});
+  wait();
+  EXPECT_LE(heard_, 1);
+  if (invalid_ == 0) poller_->modify(number_, kRead, kFirst);
+  wait();
+  EXPECT_EQ(invalid_, 1);
+}
+
+TEST_P(KernelPollerWithLostDescriptor, L6_APausedOneIsSilentAndFoundOutWhenItIsResumed) {
+  const int number = pair_.near.fd();
+  poller_->add(number, {}, kFirst);
+  const UniqueFd duplicate = duplicate_of(pair_.near);
+  pair_.near.reset();
+  put(pair_.far.fd());
+  wait();
+  EXPECT_EQ(heard_, 0);
+  if (invalid_ == 0) poller_->modify(number, kRead, kFirst);
+  wait();
+  EXPECT_EQ(heard_, 0);
+  EXPECT_EQ(invalid_, 1);
+}
+
 // --- D7, O8: its own descriptors
 
 TEST_P(KernelPoller, O8_AllItsDescriptorsAreClosedOnExecAndGoWithIt) {

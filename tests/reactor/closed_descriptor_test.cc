@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -208,6 +209,26 @@ TEST_P(ClosedOnEveryPoller, REG_08_AClosedDescriptorWhoseDuplicateLivesHauntsNob
   const Watch other_watch = reactor_.watch(other, {.readable = true}, [](Ready) {});
   other.send();
   EXPECT_EQ(turn(), 1U);
+}
+
+TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseFileLivesAndIsReadableCausesNoSpin) {
+  WatchedSocket socket;
+  const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
+  std::vector<Ready> told;
+  const Watch watch =
+      reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
+  turn();
+  socket.close();
+  socket.send();
+  for (int i = 0; i < 1'100; ++i) turn();
+  EXPECT_LE(told.size(), 1'000U);
+  if (watch.active()) {
+    EXPECT_DIFFERENCE(told.empty());  // it is silent until the next change of interest
+  } else {
+    EXPECT_EQ(std::count(told.begin(), told.end(), Ready{.invalid = true}), 1);
+    EXPECT_EQ(told.back(), Ready{.invalid = true});
+  }
+  EXPECT_LT(turns_in(20ms), kFewTurns);
 }
 
 TEST_P(ClosedOnEveryPoller, REG_09_ADuplicateThatLivesInAForkedChildHauntsNobody) {
