@@ -92,8 +92,9 @@ struct Capabilities {
 
 /// The contract of all pollers. A descriptor number can be registered once.
 ///
-/// One thread at a time, whichever it is. io_uring's makes a new ring when another thread comes; once
-/// its native handle was asked for it cannot, and then another thread's call is std::logic_error.
+/// One thread at a time, whichever it is. io_uring's makes a new ring when another thread comes;
+/// once its native handle was asked for it cannot, and then another thread's call is
+/// std::logic_error.
 ///
 /// The same four answers everywhere, as std::system_error that names the call and the descriptor,
 /// "Poller::add(7): File exists":
@@ -132,6 +133,10 @@ class Poller {
   /// An event whose id is HandlerId{} reached nobody: the kernel reported a file that was closed
   /// under its number while a duplicate lives on; the poller has seen to it that this ends. An
   /// event with `invalid` says that the registration has ended: its number is free again.
+  /// A registration of a descriptor that was closed ends so when the poller finds out: at the next
+  /// wait (poll, select), when it is changed, or, where a duplicate keeps the file alive and
+  /// readable, within about a thousand waits (epoll). docs/semantics.md, L6, has it poller by
+  /// poller.
   virtual void wait(std::vector<Event>& events, std::optional<Duration> max_wait) = 0;
 
   [[nodiscard]] virtual Capabilities capabilities() const noexcept = 0;
