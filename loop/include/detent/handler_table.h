@@ -228,8 +228,8 @@ class HandlerTable {
         : table(&owner), entry(called), outer(std::exchange(owner.running_, this)) {}
     OpenFrame(const OpenFrame&) = delete;
     OpenFrame& operator=(const OpenFrame&) = delete;
-    ~OpenFrame() {
-    }  // NOLINT(modernize-use-equals-default): of the union's member settle() takes care
+    // NOLINTNEXTLINE(modernize-use-equals-default): the union has a member, which settle() ends
+    ~OpenFrame() {}
 
     // Whether the table still exists.
     bool leave() noexcept {

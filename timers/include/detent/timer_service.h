@@ -85,7 +85,7 @@ class BasicTimerService final : private Service {
   explicit BasicTimerService(Reactor& reactor, TimerServiceOptions options = {});
   BasicTimerService(const BasicTimerService&) = delete;
   BasicTimerService& operator=(const BasicTimerService&) = delete;
-  ~BasicTimerService();
+  ~BasicTimerService() override;
 
   /// Calls `on_expiry`, with a const TickType& or with nothing, once when `delay` has passed from
   /// this call (not from the turn's now()). Zero and less means the next turn, never this one.
