@@ -295,7 +295,7 @@ TEST_P(FloodOnEveryPoller, W3_ALoopThatWouldNotSleepLetsNothingGather) {
   EXPECT_EQ(reads_in_turn(21), 0) << "some are left over";
 }
 
-TEST_P(FloodOnEveryPoller, W1_AClockThatStandsStillHoldsNothingUpForEver) {
+TEST_P(FloodOnEveryPoller, W3_AClockThatStandsStillHoldsNothingUpForEver) {
   clock_.step = 0us;
   make();
   post_elsewhere(32);
