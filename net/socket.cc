@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -58,6 +59,12 @@ int set_option(int fd, int level, int option, bool on) noexcept {
   return ::setsockopt(fd, level, option, &value, sizeof value);
 }
 
+// socket(7), SO_LINGER.
+void reset_on_close(int fd) noexcept {
+  const linger at_once = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 // Room for any address that the kernel writes, and what it wrote.
 struct AddressBuffer {
   sockaddr_storage storage = {};
@@ -76,14 +83,33 @@ bool is_writable(int fd) noexcept {
   return ::poll(&query, 1, 0) == 1;
 }
 
-// One end of a pair whose other end is closed: to every poller it is readable and writable.
+// One end of a pair whose other end is closed: to every poller it is readable and writable. Empty
+// where there is no room for one.
 UniqueFd make_always_ready() {
   std::array<int, 2> ends = {};
-  sys::check(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), "socketpair");
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == -1) return {};
   UniqueFd end(ends[0]);
   const UniqueFd gone(ends[1]);
   sys::adopt_socket(end.fd());  // while the peer is still there: macOS wants one
   return end;
+}
+
+bool is_at_limit(int code) noexcept {
+  return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
+}
+
+bool is_tcp(const Endpoint& endpoint) noexcept { return native_family(endpoint) != AF_UNIX; }
+
+void check_named(const Endpoint& endpoint, const char* call) {
+  if (endpoint.family() != Endpoint::Family::unnamed) return;
+  throw std::invalid_argument(std::string(call) + ": the endpoint is unnamed");
+}
+
+// To connect(2) it means this machine.
+bool is_any_address(const Endpoint& endpoint) {
+  const std::string port = ':' + std::to_string(endpoint.port());
+  return endpoint == Endpoint::parse("0.0.0.0" + port) ||
+         endpoint == Endpoint::parse("[::]" + port);
 }
 
 }  // namespace
@@ -100,14 +126,10 @@ Socket& Socket::operator=(Socket&& other) noexcept {
   return *this;
 }
 
-Socket Socket::make(const Endpoint& endpoint) {
+Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
+  check_named(endpoint, "Socket::listen");
   Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
   check_at(socket.fd(), "socket", endpoint);
-  return socket;
-}
-
-Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
-  Socket socket = make(endpoint);
   const int fd = socket.fd();
   const auto set = [&](int level, int option, bool on) {
     check_at(set_option(fd, level, option, on), "setsockopt", endpoint);
@@ -118,28 +140,60 @@ Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
   if (endpoint.family() == Endpoint::Family::ipv6) {
     set(IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only);
   }
+  // Connections inherit it from the socket that took them.
+  if (is_tcp(endpoint)) set(IPPROTO_TCP, TCP_NODELAY, options.no_delay);
   check_at(::bind(fd, address_of(endpoint), size_of(endpoint)), "bind", endpoint);
   check_at(::listen(fd, options.backlog), "listen", endpoint);
   return socket;
 }
 
 Socket Socket::connect(const Endpoint& endpoint) {
-  Socket socket = make(endpoint);
+  check_named(endpoint, "Socket::connect");
+  Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
+  if (!socket) {
+    if (!is_at_limit(errno)) check_at(-1, "socket", endpoint);
+    socket.connect_error_ = errno;
+    return socket;
+  }
+  if (is_tcp(endpoint)) socket.set_no_delay(true);
   const int result = ::connect(socket.fd(), address_of(endpoint), size_of(endpoint));
   // An interrupted connect goes on by itself (connect(2), EINTR in POSIX).
   socket.connecting_ = result == -1 && (errno == EINPROGRESS || errno == EINTR);
-  if (result == 0 || socket.connecting_) return socket;
-  socket.connect_error_ = errno;
-  // So that the caller's way is one and the same. An unconnected socket would do on Linux, which
-  // shows it as writable; a kqueue says nothing of it.
-  socket.fd_ = make_always_ready();
+  if (result == -1 && !socket.connecting_) {
+    socket.fail_connect(errno);
+  } else if (is_tcp(endpoint) && socket.is_connected_to_itself(endpoint)) {
+    reset_on_close(socket.fd());  // or the port would rest, and be taken for who is to listen there
+    socket.fail_connect(ECONNREFUSED);
+  }
   return socket;
+}
+
+// So that the caller's way is one and the same. An unconnected socket would do on Linux, which
+// shows it as writable; a kqueue says nothing of it.
+void Socket::fail_connect(int error) {
+  connect_error_ = error;
+  connecting_ = false;
+  fd_ = make_always_ready();
+}
+
+// The kernel chooses this end's port when the connect begins.
+bool Socket::is_connected_to_itself(const Endpoint& to) const {
+  const Endpoint local = local_endpoint();
+  return local.port() == to.port() && (local == to || is_any_address(to));
 }
 
 Socket Socket::adopt(UniqueFd fd) {
   sys::adopt_socket(fd.fd());
   Socket socket(std::move(fd));
-  static_cast<void>(socket.local_endpoint());  // throws unless it is a socket of a kind we know
+  const Endpoint local = socket.local_endpoint();  // throws unless it is a socket of a kind we know
+  int type = 0;
+  socklen_t size = sizeof type;
+  sys::check(::getsockopt(socket.fd(), SOL_SOCKET, SO_TYPE, &type, &size), "getsockopt");
+  if (type != SOCK_STREAM) {
+    throw std::invalid_argument("Socket::adopt: descriptor " + std::to_string(socket.fd()) +
+                                " is no stream socket");
+  }
+  if (is_tcp(local)) socket.set_no_delay(true);
   return socket;
 }
 
@@ -201,6 +255,8 @@ Endpoint Socket::peer_endpoint() const {
   sys::check(::getpeername(fd(), peer.address(), &peer.size), "getpeername");
   return peer.endpoint();
 }
+
+std::error_code Transport::set_no_delay(bool /*on*/) noexcept { return to_error(EOPNOTSUPP); }
 
 std::error_code Socket::set_no_delay(bool on) noexcept {
   return to_error(set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on) == -1 ? errno : 0);

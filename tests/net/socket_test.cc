@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,16 +12,29 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstddef>
+#include <cstdio>
 #include <filesystem>
 #include <iterator>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
 #include <utility>
 
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/own_network.h"
+
 namespace detent {
 namespace {
+
+using testing_support::DescriptorsLeft;
+using testing_support::enter_own_network;
+using testing_support::message_of;
+using testing_support::NoFreeDescriptor;
 
 constexpr int kNoLimitMs = 20'000;  // reached only by a test that fails
 
@@ -382,6 +396,124 @@ TEST(Socket, RefusesToAdoptWhatIsNoSocketOfAKnownFamilyAndClosesIt) {
                   .starts_with("getsockname"));
   EXPECT_THROW(adopt(::socket(AF_NETLINK, SOCK_RAW, 0))(), std::invalid_argument);
   EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(Socket, RefusesToAdoptWhatIsNoStreamAndSaysWhatItIs) {
+  const auto before = open_descriptors();
+  for (const auto& [family, type] : {std::pair{AF_INET, SOCK_DGRAM},
+                                     {AF_INET6, SOCK_DGRAM},
+                                     {AF_UNIX, SOCK_DGRAM},
+                                     {AF_UNIX, SOCK_SEQPACKET}}) {
+    const int fd = ::socket(family, type, 0);
+    if (fd == -1) continue;  // a machine without IPv6
+    const std::string text =
+        message_of<std::invalid_argument>([fd = fd] { (void)Socket::adopt(UniqueFd(fd)); });
+    EXPECT_EQ(text, "Socket::adopt: descriptor " + std::to_string(fd) + " is no stream socket");
+  }
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST(Socket, AdoptsOneThatListens) {
+  Socket made = Socket::listen(any_port());
+  Socket listener = Socket::adopt(made.release());
+  Socket client = Socket::connect(listener.local_endpoint());
+  EXPECT_TRUE(accept_one(listener).socket);
+}
+
+// ---- N4: an answer in two writes does not wait for the peer's acknowledgement
+
+bool has_no_delay(const Socket& socket) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  EXPECT_EQ(::getsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
+  return value != 0;
+}
+
+TEST(Socket, N4_SmallWritesOverTcpAreSentAtOnceUnlessAskedOtherwise) {
+  for (const char* where : {"127.0.0.1:0", "[::1]:0"}) {
+    Pair pair = connected_pair(Endpoint::parse(where));
+    EXPECT_TRUE(has_no_delay(pair.client));
+    EXPECT_TRUE(has_no_delay(pair.server));
+    EXPECT_FALSE(pair.client.set_no_delay(false));
+    EXPECT_FALSE(has_no_delay(pair.client));
+  }
+  const Socket adopted = Socket::adopt(UniqueFd(::socket(AF_INET, SOCK_STREAM, 0)));
+  EXPECT_TRUE(has_no_delay(adopted));
+}
+
+TEST(Socket, N4_AListenerCanLeaveTheDelayToItsConnections) {
+  Socket listener = Socket::listen(any_port(), {.no_delay = false});
+  const Socket client = Socket::connect(listener.local_endpoint());
+  EXPECT_FALSE(has_no_delay(accept_one(listener).socket));
+}
+
+// ---- N9: how a connect can fail
+
+TEST(Socket, N9_ConnectingToOrListeningAtAnUnnamedEndpointIsAnInvalidArgument) {
+  EXPECT_EQ(message_of<std::invalid_argument>([] { (void)Socket::connect(Endpoint()); }),
+            "Socket::connect: the endpoint is unnamed");
+  EXPECT_EQ(message_of<std::invalid_argument>([] { (void)Socket::listen(Endpoint()); }),
+            "Socket::listen: the endpoint is unnamed");
+}
+
+TEST(Socket, N9_WithoutADescriptorLeftConnectTellsItAsAnError) {
+  const Socket listener = Socket::listen(any_port());
+  const Endpoint endpoint = listener.local_endpoint();
+  std::optional<Socket> socket;
+  {
+    const NoFreeDescriptor none;
+    socket = Socket::connect(endpoint);
+  }
+  EXPECT_EQ(socket->fd(), -1);
+  EXPECT_EQ(socket->take_error(), std::errc::too_many_files_open);
+  EXPECT_EQ(socket->take_error(), std::errc::bad_file_descriptor) << "told once";
+}
+
+TEST(Socket, N9_WithoutADescriptorForAFailedConnectItsReasonIsStillTold) {
+  const TemporaryPath path;
+  for (const std::size_t left : {1U, 2U}) {  // for the socket, and for one that is always ready
+    std::optional<Socket> socket;
+    {
+      const DescriptorsLeft limit(left);
+      socket = Socket::connect(path.endpoint());
+    }
+    EXPECT_EQ(socket->take_error(), std::errc::no_such_file_or_directory);
+  }
+}
+
+// Runs `body` where the kernel can give a connection but one port, 40000. Nullopt where a process
+// may have no network of its own.
+template <class Body>
+std::optional<bool> holds_with_one_port(Body body) {
+  constexpr int kNotAllowed = 77;
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!enter_own_network(40000)) ::_exit(kNotAllowed);
+    body();
+    std::fflush(nullptr);
+    ::_exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNotAllowed) return std::nullopt;
+  return status == 0;
+}
+
+TEST(Socket, N9_AConnectionToItselfIsConnectionRefused) {
+  const std::optional<bool> held = holds_with_one_port([] {
+    for (const char* self : {"127.0.0.1:40000", "0.0.0.0:40000", "[::1]:40000", "[::]:40000"}) {
+      SCOPED_TRACE(self);
+      Socket socket = Socket::connect(Endpoint::parse(self));
+      EXPECT_NE(wait_for(socket, POLLOUT) & POLLOUT, 0);
+      EXPECT_EQ(socket.take_error(), std::errc::connection_refused);
+      std::array<std::byte, 1> buffer = {};
+      Socket again = Socket::connect(Endpoint::parse(self));
+      EXPECT_EQ(again.write(buffer).error, std::errc::connection_refused);
+    }
+  });
+  if (!held) GTEST_SKIP() << "this process may not have a network of its own: unshare(2)";
+  EXPECT_TRUE(*held);
 }
 
 TEST(Socket, HasNoPeerBeforeItIsConnected) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <iterator>
 #include <set>
@@ -67,6 +68,28 @@ class NoFreeDescriptor {
   NoFreeDescriptor(const NoFreeDescriptor&) = delete;
   NoFreeDescriptor& operator=(const NoFreeDescriptor&) = delete;
   ~NoFreeDescriptor() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+/// While it lives, only so many descriptors can be opened. As with NoFreeDescriptor, only the call
+/// in question should be in its scope.
+class DescriptorsLeft {
+ public:
+  explicit DescriptorsLeft(std::size_t count) {
+    std::ignore = std::error_code(EMFILE, std::system_category()).message();
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const std::set<int> open = open_descriptors();
+    int end = 0;  // behind the last number that may be used
+    for (std::size_t left = count; left > 0; ++end) left -= open.contains(end) ? 0U : 1U;
+    rlimit low = before_;
+    low.rlim_cur = static_cast<rlim_t>(end);
+    ::setrlimit(RLIMIT_NOFILE, &low);
+  }
+  DescriptorsLeft(const DescriptorsLeft&) = delete;
+  DescriptorsLeft& operator=(const DescriptorsLeft&) = delete;
+  ~DescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
 
  private:
   rlimit before_ = {};

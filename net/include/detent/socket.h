@@ -59,6 +59,9 @@ class Transport {
   /// What to watch. Belongs to the transport; -1 when it is empty.
   [[nodiscard]] virtual int fd() const noexcept = 0;
 
+  /// See Socket::set_no_delay. operation_not_supported, unless overridden.
+  virtual std::error_code set_no_delay(bool on) noexcept;
+
  protected:
   Transport() = default;
   Transport(Transport&&) = default;
@@ -70,6 +73,7 @@ struct ListenOptions {
   bool reuse_address = true;  ///< A restart may bind while old connections linger: socket(7).
   bool reuse_port = false;    ///< Several sockets may share the port: socket(7), SO_REUSEPORT.
   bool ipv6_only = true;      ///< [::] means IPv6 alone. Off: IPv4 too, as ::ffff:1.2.3.4.
+  bool no_delay = true;       ///< Of the connections that it takes: see Socket::set_no_delay.
 };
 
 struct Accepted;
@@ -86,18 +90,26 @@ class Socket final : public Transport {
 
   /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). A unix path
   /// must not exist yet: nothing is unlinked, neither here nor when the socket is closed.
-  /// std::system_error names socket, setsockopt, bind or listen.
+  /// std::system_error names socket, setsockopt, bind or listen. std::invalid_argument for an
+  /// unnamed endpoint.
   [[nodiscard]] static Socket listen(const Endpoint& endpoint, ListenOptions options = {});
 
-  /// Begins to connect. Throws only if there can be no such socket; how it ends, take_error() tells
-  /// once the socket is writable. That is so for every outcome, one that is known at once too (a
-  /// unix socket's, such as no_such_file_or_directory; a full backlog there is
-  /// resource_unavailable_try_again, on macOS and BSD connection_refused).
+  /// Begins to connect. How it ends, take_error() tells once the socket is writable. That is so for
+  /// every outcome, one that is known at once too (a unix socket's, such as
+  /// no_such_file_or_directory; a full backlog there is resource_unavailable_try_again, on macOS
+  /// and BSD connection_refused). A connection to itself is connection_refused: TCP makes one when
+  /// nobody listens at a port that the kernel happens to choose for this end too.
+  ///
+  /// At the limit of descriptors or memory the socket is empty, and take_error(), read and write
+  /// tell why, once; a Connection tells it too. std::system_error if there can be no such socket at
+  /// all, and std::invalid_argument for an unnamed endpoint.
   [[nodiscard]] static Socket connect(const Endpoint& endpoint);
 
-  /// Takes over a stream socket made elsewhere and makes it non-blocking (for everybody who shares
-  /// it) and close-on-exec. std::system_error if that fails or it is no socket,
-  /// std::invalid_argument if it is neither IPv4, IPv6 nor unix. It is closed then.
+  /// Takes over a stream socket made elsewhere, a listening one too, and makes it non-blocking (for
+  /// everybody who shares it) and close-on-exec; over TCP small writes are sent at once.
+  /// std::system_error if that fails or it is no socket, std::invalid_argument if it is neither
+  /// IPv4, IPv6 nor unix, or no stream: a datagram of 0 bytes would read as the end of one. It is
+  /// closed then.
   [[nodiscard]] static Socket adopt(UniqueFd fd);
 
   /// Takes one connection from a listening socket. Nothing and no error: none is waiting. Nothing
@@ -119,16 +131,18 @@ class Socket final : public Transport {
   [[nodiscard]] Endpoint local_endpoint() const;
   [[nodiscard]] Endpoint peer_endpoint() const;
 
-  /// Whether small writes are sent at once: tcp(7), TCP_NODELAY. A unix socket has no such option
-  /// and answers operation_not_supported, which may be ignored.
-  std::error_code set_no_delay(bool on) noexcept;
+  /// Whether small writes are sent at once: tcp(7), TCP_NODELAY. That is so unless asked otherwise,
+  /// since an answer in two writes would wait for the peer's delayed acknowledgement (40 ms). A
+  /// unix socket has no such option and answers operation_not_supported, which may be ignored.
+  std::error_code set_no_delay(bool on) noexcept override;
 
   /// Gives the descriptor to the caller; the socket is empty then.
   [[nodiscard]] UniqueFd release() noexcept;
 
  private:
   explicit Socket(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
-  static Socket make(const Endpoint& endpoint);
+  void fail_connect(int error);
+  [[nodiscard]] bool is_connected_to_itself(const Endpoint& to) const;
   int take_connect_error() noexcept;
 
   UniqueFd fd_;
