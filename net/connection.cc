@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/connection.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <array>
 #include <span>
 #include <stdexcept>
 #include <utility>
 
+#include "detent/limit_reached.h"
 #include "setup_error.h"
 
 namespace detent {
@@ -53,6 +57,30 @@ std::unique_ptr<Transport> checked(std::unique_ptr<Transport> transport) {
   return transport;
 }
 
+// One that could not be opened keeps the reason.
+std::error_code error_of_empty(Transport& transport) {
+  std::array<std::byte, 1> byte = {};
+  const std::error_code error = transport.read(byte).error;
+  return error ? error : std::make_error_code(std::errc::bad_file_descriptor);
+}
+
+// The limit that a refusal to watch a socket tells of; none: it is another error.
+std::error_code limit_in(std::error_code error) {
+  // Above Capabilities::descriptor_limit.
+  if (error == std::errc::invalid_argument) {
+    return std::make_error_code(std::errc::too_many_files_open);
+  }
+  return is_at_limit(error) ? error : std::error_code();
+}
+
+// A poller gives a registration up when its descriptor was closed behind its back, or when the
+// kernel refuses to take it back after a pause.
+std::error_code why_unwatched(int fd) noexcept {
+  const bool is_closed = ::fcntl(fd, F_GETFD) == -1;
+  return std::make_error_code(is_closed ? std::errc::bad_file_descriptor
+                                        : std::errc::not_enough_memory);
+}
+
 CallbackOwner<ConnectionKind> checked(const CallbackOwner<ConnectionKind>& kind) {
   CallbackOwner<ConnectionKind> shared(kind);
   if (CallbackOwner<ConnectionKind>::Call(shared)->options.bytes_per_turn == 0) {
@@ -83,7 +111,9 @@ Connection::Connection(Reactor& reactor, std::unique_ptr<Transport> transport,
       kind_(checked(kind)),
       transport_(checked(std::move(transport))),
       handlers_are_users_(handlers_are_users),
-      watch_(watch()) {}
+      watch_(watch()) {
+  if (transport_->fd() == -1) end(error_of_empty(*transport_));
+}
 
 Connection::~Connection() { cut(); }
 
@@ -95,11 +125,15 @@ void Connection::cut() noexcept {
 }
 
 Watch Connection::watch() {
+  if (transport_->fd() == -1) return {};
   const Name name = CallbackOwner<ConnectionKind>::Call(kind_)->name;
   try {
     return reactor_.watch_source(
         transport_->fd(), [this](Ready ready) { return on_ready(ready); }, name);
   } catch (const std::system_error& error) {
+    if (const std::error_code limit = limit_in(error.code())) {
+      throw LimitReached(limit, setup_text("Connection", name, error));
+    }
     fail_setting_up("Connection", name, error);
   }
 }
@@ -170,6 +204,11 @@ void Connection::on_write_error(std::error_code error) {
   update_interest();
 }
 
+std::error_code Connection::set_no_delay(bool on) {
+  if (!usable("Connection::set_no_delay")) return std::make_error_code(std::errc::not_connected);
+  return transport_->set_no_delay(on);
+}
+
 // ---- reading
 
 void Connection::pause_reading() {
@@ -203,7 +242,8 @@ std::size_t Connection::on_ready(Ready ready) {
 }
 
 void Connection::serve(Ready ready, const Served& served) {
-  const bool broken = ready.error || ready.hangup || ready.invalid;
+  if (ready.invalid) return end(why_unwatched(transport_->fd()));
+  const bool broken = ready.error || ready.hangup;
   const bool was_blocked = write_blocked_ != Blocked::no;
   const bool may_write =
       write_blocked_ == Blocked::until_readable ? ready.readable : ready.writable;
@@ -281,7 +321,7 @@ void Connection::update_interest() {
       .readable = read_waits || write_blocked_ == Blocked::until_readable,
       .writable = read_waits_for_room || write_blocked_ == Blocked::until_writable};
   if (interest == interest_) return;
-  watch_.set_interest(interest);
+  if (watch_) watch_.set_interest(interest);  // else its end is about to be told
   interest_ = interest;
 }
 

@@ -2,8 +2,11 @@
 #include "detent/line_server.h"
 
 #include <iterator>
+#include <new>
 #include <stdexcept>
 #include <utility>
+
+#include "detent/limit_reached.h"
 
 namespace detent {
 
@@ -71,9 +74,19 @@ ConnectionKind LineServer::make_kind(ConnectionOptions options, Name name) {
   return {std::move(handlers), options, name};
 }
 
+// The listener turns away who cannot be taken for want of memory, or because the poller is full.
+LineServer::Client& LineServer::add_client(Socket socket) {
+  try {
+    clients_.push_back(std::make_unique<Client>(*this, std::move(socket)));
+  } catch (const std::bad_alloc&) {
+    throw LimitReached(std::make_error_code(std::errc::not_enough_memory), "LineServer");
+  }
+  clients_.back()->place = std::prev(clients_.end());
+  return *clients_.back();
+}
+
 void LineServer::accept(Socket socket, const Endpoint& peer) {
-  Client& client = *clients_.emplace_back(std::make_unique<Client>(*this, std::move(socket)));
-  client.place = std::prev(clients_.end());
+  Client& client = add_client(std::move(socket));
   const Call call(client.handlers);
   if (call->on_accepted) call->on_accepted(client, peer);
 }

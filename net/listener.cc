@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "detent/limit_reached.h"
 #include "setup_error.h"
 #include "sys.h"
 
@@ -55,7 +56,7 @@ Listener::Listener(const char* type, TimerService& timers, const Endpoint& endpo
                          .on_trouble = std::move(options.on_trouble),
                          .accepts_per_turn = options.accepts_per_turn,
                          .name = name})),
-      retry_(timers.make([this] { watch_.resume(); }, name)),
+      retry_(timers.make([this] { retry(); }, name)),
       socket_(listen(endpoint, options.socket)),
       endpoint_(socket_.local_endpoint()),
       spare_(open_spare()),
@@ -92,15 +93,17 @@ Watch Listener::watch() {
   const Name name = Call(handlers_)->name;
   try {
     return reactor_.watch_source(
-        socket_.fd(), [this](Ready) { return accept_ready(); }, name);
+        socket_.fd(), [this](Ready ready) { return accept_ready(ready); }, name);
   } catch (const std::system_error& error) {
     fail_setting_up(Call(handlers_)->type, name, error);
   }
 }
 
 // Returns how many callbacks it made.
-std::size_t Listener::accept_ready() {
+std::size_t Listener::accept_ready(Ready ready) {
   const Call call(handlers_);
+  // The poller could not take it back after a rest.
+  if (ready.invalid) return rest(call, std::make_error_code(std::errc::not_enough_memory));
   std::size_t calls = 0;
   std::error_code refusal;
   for (std::size_t left = call->accepts_per_turn; left > 0; --left) {
@@ -108,8 +111,9 @@ std::size_t Listener::accept_ready() {
     if (std::optional<Accepted> accepted = socket_.accept(error)) {
       refusal.clear();
       ++calls;
-      hand_over(call, std::move(*accepted));
+      const std::error_code limit = hand_over(call, std::move(*accepted));
       if (!call) return calls;
+      if (limit) return calls + rest(call, limit);
     } else if (concerns_one_connection(error)) {
       ++counters_.aborted;
       refusal = error;
@@ -123,11 +127,21 @@ std::size_t Listener::accept_ready() {
   return refusal ? calls + rest(call, refusal) : calls;
 }
 
-void Listener::hand_over(const Call& call, Accepted accepted) {
+// Returns the limit that on_accept met, if any: then the client has been turned away.
+std::error_code Listener::hand_over(const Call& call, Accepted accepted) {
   ++counters_.accepted;
-  pause_ = Duration::zero();
-  reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
-                    [&] { call->on_accept(std::move(accepted.socket), accepted.peer); });
+  const Duration pause = std::exchange(pause_, Duration::zero());
+  try {
+    reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
+                      [&] { call->on_accept(std::move(accepted.socket), accepted.peer); });
+    return {};
+  } catch (const LimitReached& limit) {
+    if (!call) return {};
+    --counters_.accepted;
+    ++counters_.shed;
+    pause_ = pause;  // the same episode
+    return limit.code();
+  }
 }
 
 // The connection stays in the backlog and the descriptor readable: to try again at once would spin.
@@ -135,7 +149,7 @@ void Listener::hand_over(const Call& call, Accepted accepted) {
 std::size_t Listener::rest(const Call& call, std::error_code error) {
   const bool first = pause_ == Duration::zero();
   pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-  watch_.pause();
+  if (watch_) watch_.pause();
   retry_.rearm(pause_);
   if (!first) return 0;
   ++counters_.episodes;
@@ -143,6 +157,16 @@ std::size_t Listener::rest(const Call& call, std::error_code error) {
   reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
                     [&] { call->on_trouble(error); });
   return 1;
+}
+
+// The watch has ended when the poller could not take it back.
+void Listener::retry() {
+  if (watch_) return watch_.resume();
+  try {
+    watch_ = watch();
+  } catch (const std::system_error& error) {
+    rest(Call(handlers_), error.code());
+  }
 }
 
 // Without this the clients in the backlog would hang; one of them at a time learns the truth.

@@ -196,6 +196,15 @@ TEST_P(ConnectionOnEveryPoller, N2_AFullQueueCostsNoTurnsWhileThePeerDoesNotRead
   EXPECT_TRUE(costs_no_turns(reactor_));
 }
 
+TEST_P(ConnectionOnEveryPoller, N4_TheDelayOfSmallWritesIsAnOrdinaryCallAway) {
+  connect(heard_.handlers());
+  const std::error_code answer = connection_->set_no_delay(false);
+  EXPECT_EQ(answer, is_tcp() ? std::error_code()
+                             : std::make_error_code(std::errc::operation_not_supported));
+  connection_->close();
+  EXPECT_EQ(connection_->set_no_delay(true), std::errc::not_connected);
+}
+
 // ---- the end of the stream, both ways
 
 TEST_P(ConnectionOnEveryPoller, N3_TheEndOfTheStreamFollowsWhatWasQueued) {

@@ -65,8 +65,10 @@ struct ConnectionKind {
 /// handed in: writes wait, and on_closed tells if it fails. When its loop is gone it does nothing
 /// any more.
 ///
-/// The constructors throw std::invalid_argument for a null transport and for an option of 0, and
-/// what Reactor::watch throws.
+/// The constructors throw std::invalid_argument for a null transport and for an option of 0,
+/// LimitReached when the poller takes no more descriptors, and std::system_error when it does not
+/// take this one. A transport without a descriptor is no error here: on_closed tells why it has
+/// none.
 class Connection {
  public:
   /// `transport` may be ready or connecting.
@@ -99,6 +101,9 @@ class Connection {
   /// No on_data and no on_end until reading is resumed; the peer is held back by the system.
   void pause_reading();
   void resume_reading();
+
+  /// See Socket::set_no_delay. not_connected when the connection is over.
+  std::error_code set_no_delay(bool on);
 
   /// The transport, for what only it knows; null when the connection is over.
   [[nodiscard]] Transport* transport() const noexcept { return transport_.get(); }

@@ -75,6 +75,7 @@ class LineServer {
 
   static Handlers checked(Handlers handlers);
   static ConnectionKind make_kind(ConnectionOptions options, Name name);
+  Client& add_client(Socket socket);
   void accept(Socket socket, const Endpoint& peer);
 
   Reactor& reactor_;

@@ -35,7 +35,8 @@ struct ListenerOptions {
 };
 
 /// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
-/// destroy it.
+/// destroy it. When `on_accept` lets LimitReached through, its client is turned away and the
+/// listener rests, as at a limit of accept(2); all other exceptions leave Reactor::run.
 class Listener {
  public:
   using OnAccept = Callback<void(Socket, const Endpoint& peer)>;
@@ -77,9 +78,10 @@ class Listener {
   Socket listen(const Endpoint& endpoint, const ListenOptions& options);
   Watch watch();
   void cut() noexcept;
-  std::size_t accept_ready();
-  void hand_over(const Call& call, Accepted accepted);
+  std::size_t accept_ready(Ready ready);
+  std::error_code hand_over(const Call& call, Accepted accepted);
   std::size_t rest(const Call& call, std::error_code error);
+  void retry();
   void shed_one();
 
   Reactor& reactor_;
