@@ -152,17 +152,30 @@ void Connection::call(Handler& handler, Args&&... args) {
 
 // ---- writing
 
-void Connection::write(std::string_view bytes) {
-  if (!usable("Connection::write") || (writing_ == Side::ended && reason_)) return;
-  if (writing_ != Side::open) throw std::logic_error("Connection::write: after finish");
-  if (!queue_.empty()) return queue_.append(bytes);
-  const IoResult result = transport_->write(as_bytes(bytes));
-  if (!result.error) queue_.append(bytes.substr(result.size));
-  on_write_result(result, bytes.size());
+bool Connection::write(std::string_view bytes) {
+  if (!usable("Connection::write")) return false;
+  if (writing_ != Side::open) {
+    if (finished_ && !reason_) throw std::logic_error("Connection::write: after finish");
+    return false;
+  }
+  if (queue_.empty()) {
+    const IoResult result = transport_->write(as_bytes(bytes));
+    if (!result.error) queue_.append(bytes.substr(result.size));
+    on_write_result(result, bytes.size());
+  } else {
+    queue_.append(bytes);
+  }
+  return writing_ == Side::open;
 }
 
 void Connection::finish() {
-  if (!usable("Connection::finish") || writing_ != Side::open) return;
+  if (!usable("Connection::finish")) return;
+  finished_ = true;
+  end_writing();
+}
+
+void Connection::end_writing() {
+  if (writing_ != Side::open) return;
   writing_ = Side::ending;
   if (queue_.empty()) send_end();
 }
@@ -173,8 +186,18 @@ void Connection::flush() {
     const IoResult result = transport_->write(as_bytes(bytes));
     queue_.take(result.size);
     on_write_result(result, bytes.size());
+    drained_ = drained_ || (queue_.empty() && writing_ == Side::open);
   }
   if (is_open() && queue_.empty() && writing_ == Side::ending) send_end();
+}
+
+// A failure is told like this only to one that has paused reading until the queue is empty, and
+// would wait for ever: the others find the end of the stream.
+void Connection::tell_drained(const Served& served) {
+  const bool failed = writing_ == Side::ended;
+  if (failed && wants_to_read()) return;
+  drained_ = false;
+  call(served.kind->handlers.on_drained);
 }
 
 void Connection::send_end() {
@@ -202,6 +225,8 @@ void Connection::on_write_error(std::error_code error) {
   reason_ = error;
   if (peer_ended_) return end(error);
   update_interest();
+  drained_ = true;
+  if (!wants_to_read()) come_back();
 }
 
 std::error_code Connection::set_no_delay(bool on) {
@@ -215,6 +240,7 @@ void Connection::pause_reading() {
   if (!usable("Connection::pause_reading")) return;
   reading_paused_ = true;
   update_interest();
+  if (drained_) come_back();  // a write has failed before
 }
 
 void Connection::resume_reading() {
@@ -244,25 +270,22 @@ std::size_t Connection::on_ready(Ready ready) {
 void Connection::serve(Ready ready, const Served& served) {
   if (ready.invalid) return end(why_unwatched(transport_->fd()));
   const bool broken = ready.error || ready.hangup;
-  const bool was_blocked = write_blocked_ != Blocked::no;
   const bool may_write =
       write_blocked_ == Blocked::until_readable ? ready.readable : ready.writable;
   const bool may_read = read_blocked_ == Blocked::until_writable ? ready.writable : ready.readable;
 
-  if (was_blocked && (may_write || broken)) {
-    flush();
-    // After a failure, whoever has paused reading until the queue is empty must not wait for ever.
-    const bool freed = writing_ == Side::open || (writing_ == Side::ended && reading_paused_);
-    const bool drained = is_open() && write_blocked_ == Blocked::no && freed;
-    if (drained) call(served.kind->handlers.on_drained);
-  }
+  if (write_blocked_ != Blocked::no && (may_write || broken)) flush();
+  if (is_open() && drained_) tell_drained(served);
   if (served && is_open() && input_held_) give_held_input(served);
   if (served && is_open() && wants_to_read() && (may_read || broken)) read_some(served);
   // The reactor silences a watch after an error that nobody asked for; this one has been read.
   const bool silenced = ready.error && !ready.hangup && !ready.readable && !ready.writable;
   if (served && is_open() && silenced) watch_.resume();
   // The read has taken what the write was waiting for.
-  if (served && is_open() && write_blocked_ == Blocked::until_readable) flush();
+  if (served && is_open() && write_blocked_ == Blocked::until_readable) {
+    flush();
+    if (is_open() && drained_) tell_drained(served);
+  }
 }
 
 void Connection::hold_input() {
@@ -306,12 +329,17 @@ void Connection::read_some(const Served& served) {
   come_back();
 }
 
+// After a reset that a write has taken note of, reading looks like a clean end: that is none.
 void Connection::on_peer_end(const Served& served) {
+  if (reason_ && reason_ != std::errc::broken_pipe) return end(reason_);
   peer_ended_ = true;
-  if (writing_ == Side::ended) return end(reason_);
   update_interest();  // an end of stream stays readable for ever
-  if (served.kind->handlers.on_end) return call(served.kind->handlers.on_end);
-  finish();
+  if (served.kind->handlers.on_end) {
+    call(served.kind->handlers.on_end);
+  } else {
+    end_writing();
+  }
+  if (served && is_open() && writing_ == Side::ended) end(reason_);
 }
 
 void Connection::update_interest() {

@@ -35,7 +35,8 @@ struct ConnectionHandlers {
   /// Bytes have arrived; the view is valid during the call.
   Callback<void(Connection&, std::string_view bytes)> on_data = {};
   /// The peer will send no more, but may still read: finish() when nothing more is to be said.
-  /// Left empty, the connection finishes by itself.
+  /// Comes once, after all data, and after finish() too; not when the peer has reset the
+  /// connection, which on_closed tells. Left empty, the connection finishes by itself.
   Callback<void(Connection&)> on_end = {};
   /// All that was written has been handed to the system, after some had to wait; also, while
   /// reading is paused, when writing has failed, so that reading can go on to the end. Not after
@@ -84,8 +85,10 @@ class Connection {
   ~Connection();
 
   /// Sends the bytes, or queues what cannot be sent now; nothing is dropped and the order is kept.
-  /// Without effect when the connection is over. std::logic_error after finish().
-  void write(std::string_view bytes);
+  /// False, and without effect, when this direction is over: the peer has gone, a write has failed
+  /// (this one too), close() was called, or the connection has finished by itself.
+  /// std::logic_error after finish(): whoever calls that knows that all was written.
+  bool write(std::string_view bytes);
   /// What write() has queued.
   [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
 
@@ -148,7 +151,9 @@ class Connection {
   void on_peer_end(const Served& served);
   template <class Handler, class... Args>
   void call(Handler& handler, Args&&... args);
+  void end_writing();
   void flush();
+  void tell_drained(const Served& served);
   void send_end();
   void on_write_result(const IoResult& result, std::size_t asked);
   void on_write_error(std::error_code error);
@@ -170,6 +175,8 @@ class Connection {
   Blocked write_blocked_ = Blocked::no;
   Side writing_ = Side::open;
   bool handlers_are_users_;
+  bool finished_ = false;  // by the user
+  bool drained_ = false;   // to be told: the queue has emptied, or a write has failed
   bool reading_paused_ = false;
   bool input_held_ = false;
   bool may_hold_more_ = false;  // the transport, unannounced: the last read was a full one
