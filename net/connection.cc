@@ -171,6 +171,7 @@ bool Connection::write(std::string_view bytes) {
 void Connection::finish() {
   if (!usable("Connection::finish")) return;
   finished_ = true;
+  if (held_ != Held::no) come_back();
   end_writing();
 }
 
@@ -205,7 +206,7 @@ void Connection::send_end() {
   on_write_result(result, 0);
   if (!is_open() || result.error || result.blocked != Blocked::no) return;
   writing_ = Side::ended;
-  if (peer_ended_) end(reason_);
+  if (reading_is_over()) end(reason_);
 }
 
 // A short write means that the system has no more room, so another try would be in vain.
@@ -223,7 +224,7 @@ void Connection::on_write_error(std::error_code error) {
   write_blocked_ = Blocked::no;
   writing_ = Side::ended;
   reason_ = error;
-  if (peer_ended_) return end(error);
+  if (reading_is_over()) return end(error);
   update_interest();
   drained_ = true;
   if (!wants_to_read()) come_back();
@@ -247,7 +248,7 @@ void Connection::resume_reading() {
   if (!usable("Connection::resume_reading")) return;
   reading_paused_ = false;
   update_interest();
-  if (may_hold_more_) come_back();
+  if (may_hold_more_ || held_ != Held::no) come_back();
 }
 
 std::size_t Connection::on_ready(Ready ready) {
@@ -259,7 +260,7 @@ std::size_t Connection::on_ready(Ready ready) {
   } catch (...) {
     if (served) {
       served_ = nullptr;
-      if (is_open() ? may_hold_more_ : !reported_) come_back();
+      if (is_open() ? may_hold_more_ || held_ != Held::no : !reported_) come_back();
     }
     throw;
   }
@@ -276,8 +277,9 @@ void Connection::serve(Ready ready, const Served& served) {
 
   if (write_blocked_ != Blocked::no && (may_write || broken)) flush();
   if (is_open() && drained_) tell_drained(served);
-  if (served && is_open() && input_held_) give_held_input(served);
-  if (served && is_open() && wants_to_read() && (may_read || broken)) read_some(served);
+  if (served && is_open() && held_ != Held::no && !reading_paused_) give_held_input(served);
+  const bool reads = served && is_open() && wants_to_read() && held_ == Held::no;
+  if (reads && (may_read || broken)) read_some(served);
   // The reactor silences a watch after an error that nobody asked for; this one has been read.
   const bool silenced = ready.error && !ready.hangup && !ready.readable && !ready.writable;
   if (served && is_open() && silenced) watch_.resume();
@@ -288,14 +290,22 @@ void Connection::serve(Ready ready, const Served& served) {
   }
 }
 
-void Connection::hold_input() {
-  input_held_ = true;
-  come_back();
+void Connection::hold_input(Held until) {
+  held_ = until;
+  if (until == Held::until_next_turn) {
+    come_back();  // the interest stays as it is: this is over soon
+  } else {
+    update_interest();
+  }
 }
 
 void Connection::give_held_input(const Served& served) {
-  input_held_ = false;
+  held_ = Held::no;
   call(served.kind->handlers.on_data, std::string_view());
+  if (!served || !is_open() || held_ != Held::no) return;
+  if (peer_ended_ && writing_ == Side::ended) return end(reason_);
+  update_interest();
+  if (may_hold_more_) come_back();
 }
 
 // The descriptor and come_back() may both lead here in one turn.
@@ -325,6 +335,7 @@ void Connection::read_some(const Served& served) {
     call(served.kind->handlers.on_data, as_text(buffer.first(result.size)));
     // After a short read there is nothing left, so another would be in vain.
     if (!served || !may_hold_more_ || !is_open() || !wants_to_read()) return;
+    if (held_ != Held::no) return;
   }
   come_back();
 }
@@ -339,7 +350,7 @@ void Connection::on_peer_end(const Served& served) {
   } else {
     end_writing();
   }
-  if (served && is_open() && writing_ == Side::ended) end(reason_);
+  if (served && is_open() && writing_ == Side::ended && held_ == Held::no) end(reason_);
 }
 
 void Connection::update_interest() {

@@ -16,7 +16,7 @@ struct LineServer::Client final : Connection {
       : Connection(of.reactor_, std::make_unique<Socket>(std::move(socket)), of.kind_, false),
         server(of),
         handlers(of.handlers_),
-        parser(Call(handlers)->max_line_length) {}
+        parser(Call(handlers)->options.max_line_length) {}
   ~Client() { cut_all(); }
 
   static Client& of(Connection& connection) { return static_cast<Client&>(connection); }
@@ -27,15 +27,24 @@ struct LineServer::Client final : Connection {
   }
   void on_data(std::string_view bytes);
   void on_end();
+  void on_drained();
   void on_closed(std::error_code reason);
   void go_on();
   bool give_lines(const Call& call);
+  bool must_wait(const Call& call);
+  bool has_budget(const Call& call);
+  void give_rest(const Call& call);
 
   LineServer& server;
   CallbackOwner<Handlers> handlers;
   LineParser parser;
-  bool peer_ended = false;
   Clients::iterator place;
+  std::uint64_t turn = 0;  // in which lines_in_turn were given
+  std::size_t lines_in_turn = 0;
+  bool has_news = false;  // bytes have come that on_partial_line has not seen
+  bool waits_for_room = false;
+  bool stream_ended = false;
+  bool end_told = false;
 };
 
 LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on_line, Name name)
@@ -44,14 +53,10 @@ LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, OnLine on
 LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, LineServerOptions options,
                        OnLine on_line, Name name)
     : reactor_(timers.reactor()),
-      handlers_(checked({.on_line = std::move(on_line),
-                         .on_accepted = std::move(options.on_accepted),
-                         .on_partial_line = std::move(options.on_partial_line),
-                         .on_closed = std::move(options.on_closed),
-                         .max_line_length = LineParser(options.max_line_length).max_length()})),
-      kind_(make_kind(options.connection, name)),
+      handlers_(checked({std::move(on_line), std::move(options)})),
+      kind_(make_kind(Call(handlers_)->options.connection, name)),
       listener_(
-          "LineServer", timers, endpoint, std::move(options.listener),
+          "LineServer", timers, endpoint, std::move(Call(handlers_)->options.listener),
           [this](Socket socket, const Endpoint& peer) { accept(std::move(socket), peer); }, name) {}
 
 // Rule 8 (handle.h): the handles first, then what the callbacks captured, while all members live.
@@ -63,6 +68,12 @@ LineServer::~LineServer() {
 
 LineServer::Handlers LineServer::checked(Handlers handlers) {
   if (!handlers.on_line) throw std::invalid_argument("LineServer: on_line is empty");
+  if (handlers.options.max_line_length == 0) {
+    throw std::invalid_argument("LineServer: LineServerOptions::max_line_length is 0");
+  }
+  if (handlers.options.lines_per_turn == 0) {
+    throw std::invalid_argument("LineServer: LineServerOptions::lines_per_turn is 0");
+  }
   return handlers;
 }
 
@@ -70,6 +81,7 @@ ConnectionKind LineServer::make_kind(ConnectionOptions options, Name name) {
   ConnectionHandlers handlers;
   handlers.on_data = [](Connection& c, std::string_view bytes) { Client::of(c).on_data(bytes); };
   handlers.on_end = [](Connection& c) { Client::of(c).on_end(); };
+  handlers.on_drained = [](Connection& c) { Client::of(c).on_drained(); };
   handlers.on_closed = [](Connection& c, std::error_code e) { Client::of(c).on_closed(e); };
   return {std::move(handlers), options, name};
 }
@@ -88,7 +100,7 @@ LineServer::Client& LineServer::add_client(Socket socket) {
 void LineServer::accept(Socket socket, const Endpoint& peer) {
   Client& client = add_client(std::move(socket));
   const Call call(client.handlers);
-  if (call->on_accepted) call->on_accepted(client, peer);
+  if (call->options.on_accepted) call->options.on_accepted(client, peer);
 }
 
 // The callback may destroy the server; the client stays for its sake until it returns.
@@ -96,45 +108,91 @@ void LineServer::Client::on_closed(std::error_code reason) {
   const std::unique_ptr<Client> self = std::move(*place);
   server.clients_.erase(place);
   const Call call(handlers);
-  tell(call->on_closed, reason);
+  tell(call->options.on_closed, reason);
 }
 
+// Without bytes: for what has been held back.
 void LineServer::Client::on_data(std::string_view bytes) {
-  parser.append(bytes);
+  if (has_finished()) {
+    parser.clear();
+  } else {
+    parser.append(bytes);
+  }
+  has_news = has_news || !bytes.empty();
   go_on();
 }
 
 void LineServer::Client::on_end() {
-  peer_ended = true;
+  stream_ended = true;
+  if (has_finished()) parser.clear();
   go_on();
+}
+
+void LineServer::Client::on_drained() {
+  waits_for_room = false;
+  tell(Call(handlers)->options.on_drained);
 }
 
 void LineServer::Client::go_on() {
   const Call call(handlers);
-  if (!give_lines(call)) return;
-  // Before the length is judged: what a line begins with must not depend on how TCP cut it.
-  if (!peer_ended && !parser.partial().empty()) tell(call->on_partial_line, parser.partial());
-  if (!call) return;
-  if (parser.too_long()) {
-    close(std::make_error_code(std::errc::message_size));
-  } else if (peer_ended) {
-    finish();
+  try {
+    if (give_lines(call)) give_rest(call);
+  } catch (...) {
+    if (call && is_open()) hold_input(Held::until_next_turn);  // for what is behind it
+    throw;
   }
 }
 
-// False when the client has been closed or destroyed meanwhile.
+// False when there are more to be given later, or the client has been closed or destroyed.
 bool LineServer::Client::give_lines(const Call& call) {
-  const auto next = peer_ended ? &LineParser::finish : &LineParser::next;
-  try {
-    while (const auto line = (parser.*next)()) {
-      tell(call->on_line, *line);
-      if (!call || !is_open()) return false;
-    }
-  } catch (...) {
-    if (call && is_open()) hold_input();  // for the lines behind it
-    throw;
+  const auto next = stream_ended ? &LineParser::finish : &LineParser::next;
+  while (!must_wait(call)) {
+    const auto line = (parser.*next)();
+    if (!line) return true;
+    ++lines_in_turn;
+    tell(call->on_line, *line);
+    if (!call || !is_open()) return false;
+    if (has_finished()) parser.clear();
+  }
+  return false;
+}
+
+bool LineServer::Client::must_wait(const Call& call) {
+  if (has_finished()) return false;
+  if (queued() > call->options.high_water) waits_for_room = true;
+  if (is_paused() || waits_for_room) {
+    hold_input(Held::until_told);
+  } else if (!has_budget(call)) {
+    hold_input(Held::until_next_turn);
+  } else {
+    return false;
   }
   return true;
+}
+
+bool LineServer::Client::has_budget(const Call& call) {
+  if (turn != server.reactor_.turn()) {
+    turn = server.reactor_.turn();
+    lines_in_turn = 0;
+  }
+  return lines_in_turn < call->options.lines_per_turn;
+}
+
+// What follows all lines: the beginning of one, that this is too long, or the end of the stream.
+void LineServer::Client::give_rest(const Call& call) {
+  // Before the length is judged: what a line begins with must not depend on how TCP cut it.
+  if (std::exchange(has_news, false) && !stream_ended && !parser.partial().empty()) {
+    tell(call->options.on_partial_line, parser.partial());
+    if (!call || !is_open()) return;
+    if (has_finished()) parser.clear();
+  }
+  if (parser.too_long()) return close(std::make_error_code(std::errc::message_size));
+  if (!stream_ended || std::exchange(end_told, true)) return;
+  if (call->options.on_end) {
+    tell(call->options.on_end);
+  } else {
+    end_writing();
+  }
 }
 
 }  // namespace detent

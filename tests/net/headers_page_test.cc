@@ -29,6 +29,7 @@
 #include "detent/framing.h"
 #include "detent/handler_list.h"
 #include "detent/handler_table.h"
+#include "detent/limit_reached.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
 #include "detent/observer.h"
@@ -401,6 +402,21 @@ TEST_F(HeadersPageNet, N1_AListenerHandsOutConnections) {
   const Socket client = Socket::connect(listener.endpoint());
   static_cast<void>(reactor.run_once());
   EXPECT_EQ(served, 1);
+}
+
+TEST_F(HeadersPageNet, N1_WhatOnAcceptLeavesToTheListener) {
+  std::vector<std::unique_ptr<Connection>> clients;
+  const auto make_client = [](detent::Socket) -> std::unique_ptr<Connection> {
+    throw LimitReached(std::make_error_code(std::errc::no_space_on_device));
+  };
+  detent::Listener listener(
+      timers, detent::Endpoint::parse("127.0.0.1:0"),
+      [&](detent::Socket socket, const detent::Endpoint&) {
+        clients.push_back(make_client(std::move(socket)));  // may throw LimitReached: leave it
+      });
+  const Socket client = Socket::connect(listener.endpoint());
+  static_cast<void>(reactor.run_once());
+  EXPECT_EQ(listener.counters().shed, 1U);
 }
 
 TEST(HeadersPage, N3_ASocketIsConnectedAndWrittenTo) {

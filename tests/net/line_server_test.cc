@@ -2,8 +2,11 @@
 #include "detent/line_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +34,9 @@ class LineServerOnEveryPoller : public NetOnEveryPoller {
   void serve(std::size_t max_line_length = 16) {
     LineServerOptions options;
     options.max_line_length = max_line_length;
+    serve(std::move(options));
+  }
+  void serve(LineServerOptions options) {
     options.on_accepted = [this](Connection& client, const Endpoint&) {
       order_ += 'a';
       clients_.push_back(&client);
@@ -46,6 +52,16 @@ class LineServerOnEveryPoller : public NetOnEveryPoller {
       closed_.push_back(error);
       EXPECT_FALSE(client.is_open());
       if (on_closed) on_closed(client);
+    };
+    if (on_end) {
+      options.on_end = [this](Connection& client) {
+        order_ += 'e';
+        on_end(client);
+      };
+    }
+    options.on_drained = [this](Connection& client) {
+      order_ += 'n';
+      if (on_drained) on_drained(client);
     };
     server_ =
         std::make_unique<LineServer>(timers_, Endpoint::parse("127.0.0.1:0"), std::move(options),
@@ -82,7 +98,9 @@ class LineServerOnEveryPoller : public NetOnEveryPoller {
 
   using Lines = std::vector<std::string>;
   Callback<void(Connection&)> on_accepted, on_line, on_partial_line, on_closed;
-  std::string order_;  // a(ccepted), l(ine), p(artial), c(losed)
+  Callback<void(Connection&)> on_end;  // the server finishes its clients itself if this is empty
+  Callback<void(Connection&)> on_drained;
+  std::string order_;  // a(ccepted), l(ine), p(artial), e(nd), (drai)n(ed), c(losed)
   Lines lines_, partial_;
   std::vector<std::error_code> closed_;
   std::vector<Connection*> clients_;
@@ -215,6 +233,286 @@ TEST_P(LineServerOnEveryPoller, N3_ALargeAnswerArrivesWholeAfterTheClientsEnd) {
   EXPECT_TRUE(receive_all(client) == answer);
 }
 
+// ---- finish() in on_line
+
+TEST_P(LineServerOnEveryPoller, N5_NoLineIsGivenAfterFinishNorALastOneWithoutAnEnd) {
+  on_line = [](Connection& client) {
+    client.write("bye\n");
+    client.finish();
+  };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "quit\nstatus\nand a last");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_EQ(receive_all(client), "bye\n");
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(order_, "alc");
+}
+
+TEST_P(LineServerOnEveryPoller, N5_WhatComesAfterFinishIsDroppedHoweverLongItIs) {
+  on_line = [](Connection& client) { client.finish(); };
+  serve(16);
+  const UniqueFd client = connect();
+  send(client, "quit\nbegun");
+  put(client.fd(), " and not ended, and longer than any line may be\nand one more\n");
+  put(client.fd(), std::string(100'000, 'x'));
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(order_, "alc");
+  EXPECT_EQ(closed_, std::vector{std::error_code()});
+}
+
+TEST_P(LineServerOnEveryPoller, N3_OnEndIsToldAfterFinishToo) {
+  on_line = [](Connection& client) { client.finish(); };
+  on_end = [](Connection&) {};
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "quit\nstatus\nand a last");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(order_, "alec");
+}
+
+// ---- a client that has ended its side and waits for the answer
+
+TEST_P(LineServerOnEveryPoller, N3_ALateAnswerReachesAClientThatHasEndedItsSide) {
+  on_end = [](Connection&) {};
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "one\nthe last");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return order_.back() == 'e'; }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_EQ(lines_, (Lines{"one", "the last"}));
+  EXPECT_TRUE(clients_.front()->write("late answer\n"));
+  clients_.front()->finish();
+  EXPECT_EQ(receive_all(client), "late answer\n");
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(order_.substr(order_.size() - 3), "lec");
+}
+
+TEST_P(LineServerOnEveryPoller, N3_APauseHoldsTheEndOfAClientBackUntilItsAnswerIsWritten) {
+  on_line = [](Connection& client) { client.pause_reading(); };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "the only one");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return lines_.size() == 1; }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  ASSERT_EQ(server_->connections(), 1U) << "it has finished by itself before the answer";
+  EXPECT_TRUE(clients_.front()->write("late answer\n"));
+  clients_.front()->resume_reading();
+  EXPECT_EQ(receive_all(client), "late answer\n");
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_P(LineServerOnEveryPoller, N3_PushingToAClientThatHasEndedItsSideIsFalseAndEndsNothing) {
+  const std::string update(100'000, 'u');
+  serve();
+  const UniqueFd client = connect();
+  std::size_t pushes = 0;
+  while (clients_.front()->queued() < 500'000) pushes += clients_.front()->write(update) ? 1U : 0U;
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return !clients_.front()->write(update) || ++pushes == 0; }));
+  EXPECT_TRUE(clients_.front()->is_open()) << "it reads what was pushed before";
+  EXPECT_EQ(receive_all(client).size(), pushes * update.size());
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(closed_, std::vector{std::error_code()});
+}
+
+// ---- how much of one client a turn serves
+
+TEST_P(LineServerOnEveryPoller, O2_OneTurnGivesAtMost256LinesOfAClientAndTheNextGoesOn) {
+  serve();
+  const UniqueFd client = connect();
+  std::string flood;
+  for (int i = 0; i < 1000; ++i) flood += std::to_string(i) + '\n';
+  put(client.fd(), flood);
+  wait_for(clients_.front()->transport()->fd(), POLLIN);
+  std::vector<std::size_t> given;
+  for (int i = 0; i < 6; ++i) {
+    turn();
+    given.push_back(lines_.size());
+  }
+  EXPECT_EQ(given, (std::vector<std::size_t>{256, 512, 768, 1000, 1000, 1000}));
+  for (std::size_t i = 0; i < lines_.size(); ++i) EXPECT_EQ(lines_[i], std::to_string(i));
+}
+
+TEST_P(LineServerOnEveryPoller, O2_AFloodIsReadNoFasterThanItsLinesAreGiven) {
+  LineServerOptions options;
+  options.lines_per_turn = 10;
+  serve(std::move(options));
+  const UniqueFd client = connect();
+  const std::string flood(1 << 20, '\n');
+  std::size_t sent = 0;
+  std::uint64_t turns = 0;
+  std::size_t most_in_a_turn = 0;
+  while (turns < 300) {
+    const auto size = ::send(client.fd(), flood.data(), flood.size(), MSG_DONTWAIT);
+    if (size > 0) sent += static_cast<std::size_t>(size);
+    const std::size_t before = lines_.size();
+    turn();
+    ++turns;
+    most_in_a_turn = std::max(most_in_a_turn, lines_.size() - before);
+  }
+  EXPECT_EQ(most_in_a_turn, 10U);
+  EXPECT_EQ(lines_.size(), 10 * turns);
+  int unread = 0;
+  ASSERT_EQ(::ioctl(clients_.front()->transport()->fd(), FIONREAD, &unread), 0);
+  EXPECT_GT(unread, 0) << "all was read though it could not be given";
+  EXPECT_GT(sent, lines_.size());
+}
+
+TEST_P(LineServerOnEveryPoller, O2_OthersAreServedBetweenTheLinesOfAFlood) {
+  serve();
+  const UniqueFd flooding = connect();
+  const UniqueFd other = connect();
+  put(flooding.fd(), std::string(100'000, '\n'));
+  put(other.fd(), "me too\n");
+  for (Connection* client : clients_) wait_for(client->transport()->fd(), POLLIN);
+  turn();
+  EXPECT_NE(std::find(lines_.begin(), lines_.end(), "me too"), lines_.end());
+  EXPECT_LE(lines_.size(), 257U);
+}
+
+TEST_P(LineServerOnEveryPoller, O2_ABudgetOf0IsAnInvalidArgument) {
+  LineServerOptions options;
+  options.lines_per_turn = 0;
+  EXPECT_THROW(serve(std::move(options)), std::invalid_argument);
+}
+
+TEST_P(LineServerOnEveryPoller, O2_TheEndOfAFloodComesAfterItsLastLine) {
+  LineServerOptions options;
+  options.lines_per_turn = 1;
+  serve(std::move(options));
+  const UniqueFd client = connect();
+  put(client.fd(), "one\ntwo\nthree\nand the last");
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+  EXPECT_EQ(lines_, (Lines{"one", "two", "three", "and the last"}));
+}
+
+// ---- back-pressure
+
+TEST_P(LineServerOnEveryPoller, N2_AClientThatDoesNotReadItsAnswersCostsNoMoreThanHighWater) {
+  const std::string answer(1000, 'r');
+  std::size_t most = 0;
+  on_line = [&](Connection& client) {
+    client.write(answer);
+    most = std::max(most, client.queued());
+  };
+  LineServerOptions options;
+  options.high_water = 100'000;
+  serve(std::move(options));
+  const UniqueFd client = connect();
+  const std::string flood(1 << 20, '\n');
+  std::size_t asked = 0;
+  for (std::size_t before = 0; asked == 0 || before != lines_.size();) {  // until it is held back
+    before = lines_.size();
+    for (ssize_t size = 1; size > 0;) {
+      size = ::send(client.fd(), flood.data(), flood.size(), MSG_DONTWAIT);
+      if (size > 0) asked += static_cast<std::size_t>(size);
+    }
+    EXPECT_TRUE(comes_to_rest(reactor_, 1'000'000));
+  }
+  EXPECT_GT(most, 100'000U);
+  EXPECT_LE(most, 101'000U);
+  EXPECT_TRUE(costs_no_turns(reactor_));
+  const std::size_t held_back = asked - lines_.size();
+  EXPECT_GT(held_back, 0U);
+
+  // When it reads, all that it asked is answered.
+  std::size_t answered = 0;
+  ::shutdown(client.fd(), SHUT_WR);
+  EXPECT_TRUE(run_until([&] {
+    answered += take(client.fd()).size();
+    return answered == asked * answer.size();
+  }));
+  EXPECT_EQ(lines_.size(), asked);
+}
+
+TEST_P(LineServerOnEveryPoller, N2_ByDefaultReadingPausesAboveAMebibyte) {
+  EXPECT_EQ(LineServerOptions().high_water, 1'048'576U);
+  std::size_t most = 0;
+  on_line = [&](Connection& client) {
+    client.write(std::string(100'000, 'r'));
+    most = std::max(most, client.queued());
+  };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), std::string(500, '\n'));
+  EXPECT_TRUE(comes_to_rest(reactor_, 1000));
+  EXPECT_GT(most, 1'048'576U);
+  EXPECT_LE(most, 1'148'576U);
+}
+
+TEST_P(LineServerOnEveryPoller, N2_AClientThatGoesWhileItIsHeldBackIsHeardOf) {
+  on_line = [](Connection& client) { client.write(std::string(100'000, 'r')); };
+  LineServerOptions options;
+  options.high_water = 1;
+  serve(std::move(options));
+  UniqueFd client = connect();
+  put(client.fd(), std::string(5000, '\n'));
+  EXPECT_TRUE(comes_to_rest(reactor_, 1000));
+  ASSERT_GT(clients_.front()->queued(), 1U);
+  client.reset();
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_P(LineServerOnEveryPoller, N2_AFinishedClientThatWasHeldBackIsDoneWhenItHasReadAll) {
+  on_line = [](Connection& client) { client.write(std::string(100'000, 'r')); };
+  LineServerOptions options;
+  options.high_water = 1;
+  serve(std::move(options));
+  const UniqueFd client = connect();
+  put(client.fd(), std::string(5000, '\n'));
+  EXPECT_TRUE(comes_to_rest(reactor_, 1000));
+  clients_.front()->finish();
+  ::shutdown(client.fd(), SHUT_WR);
+  receive_all(client);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_P(LineServerOnEveryPoller, N5_APauseHoldsTheLinesThatWereReadAlready) {
+  on_line = [](Connection& client) { client.pause_reading(); };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), "one\ntwo\nthree\nand a beginning");
+  EXPECT_TRUE(run_until([&] { return !lines_.empty(); }));
+  EXPECT_TRUE(comes_to_rest(reactor_));
+  EXPECT_TRUE(costs_no_turns(reactor_));
+  EXPECT_EQ(order_, "al");
+  for (const std::size_t expected : {2U, 3U}) {
+    clients_.front()->resume_reading();
+    EXPECT_EQ(lines_.size(), expected - 1) << "given from inside of a call";
+    EXPECT_TRUE(run_until([&] { return lines_.size() == expected; }));
+    EXPECT_TRUE(comes_to_rest(reactor_));
+  }
+  EXPECT_EQ(order_, "alll");
+  clients_.front()->resume_reading();
+  EXPECT_TRUE(run_until([&] { return order_ == "alllp"; }));
+  EXPECT_EQ(lines_, (Lines{"one", "two", "three"}));
+  EXPECT_EQ(partial_, (Lines{"and a beginning"}));
+}
+
+TEST_P(LineServerOnEveryPoller, N2_OnDrainedTellsWhoPausedByTheQueueWhenToGoOn) {
+  on_line = [](Connection& client) {
+    client.write(std::string(100'000, 'r'));
+    if (client.queued() > 0) client.pause_reading();
+  };
+  on_drained = [](Connection& client) { client.resume_reading(); };
+  serve();
+  const UniqueFd client = connect();
+  put(client.fd(), std::string(1000, '\n'));
+  std::size_t answered = 0;
+  EXPECT_TRUE(run_until([&] {
+    answered += take(client.fd()).size();
+    return answered == 1000U * 100'000U;
+  }));
+  EXPECT_EQ(lines_.size(), 1000U);
+  EXPECT_NE(order_.find('n'), std::string::npos);
+}
+
 TEST_P(LineServerOnEveryPoller, N3_OnLineMayFinishAndTheClientSeesTheEnd) {
   on_line = [](Connection& client) {
     client.write("bye\n");
@@ -298,7 +596,7 @@ TEST_P(LineServerOnEveryPoller, L2_OnClosedMayCloseEveryOtherConnection) {
 TEST_P(LineServerOnEveryPoller, L2_EachCallbackMayDestroyTheServer) {
   for (const char callback : {'a', 'l', 'p', 'c', 't'}) {  // t: closed by us, told by a timer
     SCOPED_TRACE(callback);
-    for (auto* set : {&on_accepted, &on_line, &on_partial_line, &on_closed}) *set = {};
+    for (auto* set : {&on_accepted, &on_line, &on_partial_line, &on_closed}) *set = nullptr;
     order_.clear();
     clients_.clear();
     lines_.clear();
@@ -392,6 +690,17 @@ TEST_P(LineServerOnEveryPoller, O6_AClientWhoseLastLineThrewIsStillFinished) {
                std::runtime_error);
   for (int i = 0; i < 10; ++i) turn();
   EXPECT_EQ(server_->connections(), 0U) << "it stays for ever";
+}
+
+TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnPartialLineIsToldOnce) {
+  on_partial_line = [](Connection&) { throw std::runtime_error("from on_partial_line"); };
+  serve(16);
+  const UniqueFd client = connect();
+  put(client.fd(), "longer than a line may be");
+  EXPECT_THROW(run_callback(), std::runtime_error);
+  EXPECT_TRUE(run_until([&] { return server_->connections() == 0; })) << "it stays for ever";
+  EXPECT_EQ(order_, "apc");
+  EXPECT_EQ(closed_, std::vector{std::make_error_code(std::errc::message_size)});
 }
 
 TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnAcceptedKeepsTheClient) {

@@ -125,9 +125,19 @@ class Connection {
     reactor_.observed([&name] { return Observer::Call{.name = name}; },
                       [&] { callback(*this, std::forward<Args>(args)...); });
   }
-  /// For on_data and on_end: what came is not dealt with yet. on_data is called again in the next
-  /// turn, without bytes, before anything more is read.
-  void hold_input();
+  /// Until when what came is held back: on_data is called again then, without bytes, before
+  /// anything more is read.
+  enum class Held : std::uint8_t {
+    no,
+    until_next_turn,
+    until_told,  ///< By on_drained, resume_reading() or finish(). The peer is held back meanwhile.
+  };
+  /// For on_data and on_end, when what came cannot be dealt with now.
+  void hold_input(Held until);
+  [[nodiscard]] bool is_paused() const noexcept { return reading_paused_; }
+  [[nodiscard]] bool has_finished() const noexcept { return finished_; }
+  /// finish() by the library: a later write() is false, and no broken contract.
+  void end_writing();
   /// First of rule 8 (handle.h): nothing is called any more, and nothing done.
   void cut() noexcept;
 
@@ -151,7 +161,6 @@ class Connection {
   void on_peer_end(const Served& served);
   template <class Handler, class... Args>
   void call(Handler& handler, Args&&... args);
-  void end_writing();
   void flush();
   void tell_drained(const Served& served);
   void send_end();
@@ -162,7 +171,10 @@ class Connection {
   void come_back();
   void update_interest();
   [[nodiscard]] bool usable(const char* call) const;
-  [[nodiscard]] bool wants_to_read() const noexcept { return !reading_paused_ && !peer_ended_; }
+  [[nodiscard]] bool wants_to_read() const noexcept {
+    return !reading_paused_ && held_ != Held::until_told && !peer_ended_;
+  }
+  [[nodiscard]] bool reading_is_over() const noexcept { return peer_ended_ && held_ == Held::no; }
 
   Reactor& reactor_;
   Lifeline line_;  // says whether there still is a reactor
@@ -178,7 +190,7 @@ class Connection {
   bool finished_ = false;  // by the user
   bool drained_ = false;   // to be told: the queue has emptied, or a write has failed
   bool reading_paused_ = false;
-  bool input_held_ = false;
+  Held held_ = Held::no;
   bool may_hold_more_ = false;  // the transport, unannounced: the last read was a full one
   bool peer_ended_ = false;
   bool comes_back_ = false;

@@ -3,7 +3,7 @@
 /// What a Connection throws that cannot be made for want of descriptors or memory.
 ///
 ///     [&](detent::Socket socket, const detent::Endpoint&) {
-///       clients.push_back(make_client(std::move(socket)));   // may throw LimitReached: leave it
+///       clients.push_back(make_client(std::move(socket)));  // may throw LimitReached: leave it
 ///     }
 #pragma once
 

@@ -32,17 +32,32 @@ struct LineServerOptions {
   /// Without the line's end. A client that sends a longer line is disconnected, on_closed says
   /// message_size, and nobody else notices.
   std::size_t max_line_length = 65'536;
+  /// How many lines of one client are given in one turn at most; the rest in the next. At least 1.
+  std::size_t lines_per_turn = 256;
+  /// While more bytes than this wait for a client to read them, it is not read from, and none of
+  /// its lines is given: one that does not read its answers costs bounded memory.
+  std::size_t high_water = 1'048'576;
   Callback<void(Connection& client, const Endpoint& peer)> on_accepted = {};
   /// The beginning of a line whose end has not arrived, each time that more of it has.
   Callback<void(Connection& client, std::string_view so_far)> on_partial_line = {};
+  /// The client will send no more, and has been given its last line; it may still read. Call
+  /// finish() when nothing more is to be said. Left empty, the server does that at once, unless
+  /// reading is paused: then after resume_reading(). So answers that come later need one of both.
+  Callback<void(Connection& client)> on_end = {};
+  /// As ConnectionHandlers::on_drained.
+  Callback<void(Connection& client)> on_drained = {};
   /// The client's last call: the Connection is over, and goes when this returns.
   Callback<void(Connection& client, std::error_code reason)> on_closed = {};
 };
 
 /// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
 /// call anything, Connection::close and the destructor of the server included. At the end of a
-/// client's stream its last line counts even without an end; then what was written is sent and the
-/// client is done.
+/// client's stream its last line counts even without an end. After finish() or close() no line is
+/// given any more, and what the client still sends is dropped. pause_reading() holds lines that
+/// have been read already, too.
+///
+/// Destroying the server drops what was written and not yet sent, and tells nobody. To send it,
+/// finish() the clients and wait until connections() is 0.
 class LineServer {
  public:
   /// `line` has no end of line ("\n" or "\r\n") and is valid during the call.
@@ -65,10 +80,7 @@ class LineServer {
   struct Client;
   struct Handlers {
     OnLine on_line;
-    decltype(LineServerOptions::on_accepted) on_accepted;
-    decltype(LineServerOptions::on_partial_line) on_partial_line;
-    decltype(LineServerOptions::on_closed) on_closed;
-    std::size_t max_line_length;
+    LineServerOptions options;
   };
   using Call = CallbackOwner<Handlers>::Call;
   using Clients = std::list<std::unique_ptr<Client>>;
