@@ -9,6 +9,8 @@
 
 #include <system_error>
 
+#include "detent/needs_cpp20.h"
+
 namespace detent {
 
 /// A system_error of its own type, so that a Listener can tell it from all others: let through by
