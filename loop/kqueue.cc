@@ -20,12 +20,31 @@ constexpr Duration kWallClockLook = std::chrono::seconds(10);
 // No kernel refuses this; the longest that they take are lengths of their own.
 constexpr Duration kLongestTimer = std::chrono::hours(24 * 365);
 
+int change_user_event(int kqueue, unsigned flags, std::uint32_t notes) noexcept {
+  const std::array changes = {make_change(kOnlyOne, EVFILT_USER, flags, notes)};
+  return kevents(kqueue, changes, {}, Duration::zero());
+}
+
 }  // namespace
 
 UniqueFd make_kqueue() {
   UniqueFd kqueue(check(::kqueue(), "kqueue"));
   check(::fcntl(kqueue.fd(), F_SETFD, FD_CLOEXEC), "fcntl");
   return kqueue;
+}
+
+UniqueFd make_user_kqueue() {
+  UniqueFd kqueue = make_kqueue();
+  check(change_user_event(kqueue.fd(), EV_ADD | EV_CLEAR, NOTE_FFNOP), "kevent");
+  return kqueue;
+}
+
+bool trigger(int kqueue) noexcept { return change_user_event(kqueue, 0, NOTE_TRIGGER) != -1; }
+
+// EV_CLEAR: collecting it takes the trigger back.
+bool collect(int kqueue) noexcept {
+  std::array<struct kevent, 1> event = {};
+  return kevents(kqueue, {}, event, Duration::zero()) == 1;
 }
 
 struct kevent make_change(int ident, int filter, unsigned flags, std::uint32_t notes,

@@ -36,6 +36,13 @@ extern const std::uint32_t kTimerNotes;
 /// before, and what has come of it; nullopt does only that. Throws std::system_error.
 void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline);
 
+/// A kqueue that any thread and any signal handler can make readable, by EVFILT_USER.
+[[nodiscard]] UniqueFd make_user_kqueue();
+/// Makes it readable; false when that is no such kqueue.
+bool trigger(int kqueue) noexcept;
+/// Takes that back; false when it was not readable.
+bool collect(int kqueue) noexcept;
+
 /// kevent(2): applies the changes, then waits, for ever without `max_wait`, and may come back
 /// early. How many events there are, or -1.
 int kevents(int kqueue, std::span<const struct kevent> changes, std::span<struct kevent> events,

@@ -12,8 +12,8 @@
 
 #include "detent/affinity.h"
 #include "detent/callback.h"
+#include "loop_wakeup.h"
 #include "turn_queue.h"
-#include "wakeup.h"
 
 namespace detent {
 
@@ -65,7 +65,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
 
   /// Destroys what is posted, on this thread and outside the lock, and refuses more: drop().
   void close();
-  [[nodiscard]] const Wakeup& wakeup() const noexcept { return wakeup_; }
+  [[nodiscard]] LoopWakeup& wakeup() noexcept { return wakeup_; }
 
  private:
   using Requests = std::uint8_t;  // all in one, so that a turn with none is one look
@@ -86,7 +86,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
   }
 
   Affinity affinity_;
-  Wakeup wakeup_;
+  LoopWakeup wakeup_;
   std::atomic<bool> sleeping_ = false;
   std::atomic<Requests> requests_ = 0;
   static_assert(std::atomic<bool>::is_always_lock_free &&

@@ -51,7 +51,7 @@ Reactor::State::State(Reactor& made, ReactorOptions options)
       observers(made.is_observed_),
       line(made) {
   events.reserve(budgets.events);
-  poller->add(mailbox->wakeup().fd(), {.readable = true}, kWakeupId);
+  mailbox->wakeup().watch(*poller, kWakeupId);
   attachment = clock.attach([&made] { return made.run_due(); });
 }
 

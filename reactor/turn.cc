@@ -257,9 +257,9 @@ void Reactor::State::mark_ended() noexcept {
   }
 }
 
-void Reactor::State::handle_unknown_id(const Event& event) {
+[[gnu::noinline]] void Reactor::State::handle_unknown_id(const Event& event) {
   if (event.id == kWakeupId) {
-    mailbox->wakeup().clear();
+    mailbox->wakeup().heard(*poller, kWakeupId, event.ready);
   } else {
     ++counters.stale_events;
   }

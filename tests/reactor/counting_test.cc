@@ -263,7 +263,7 @@ TEST_P(SystemCallsOnEveryPoller, PostsAndDefersOfABusyLoopCostNothing) {
   EXPECT_EQ(total(*calls), kTurns) << text_of(*calls);
 }
 
-TEST_P(SystemCallsOnEveryPoller, W1_HoweverManyAskOneSleepCostsOneWriteAndOneRead) {
+TEST_P(SystemCallsOnEveryPoller, W1_HoweverManyAskOneSleepCostsOneWriteAndOneCallThatAnswersIt) {
   const auto calls = calls_of([](Loop&) {},
                               [](Loop& loop) {
                                 for (int i = 0; i < kTurns; ++i) {
@@ -277,7 +277,9 @@ TEST_P(SystemCallsOnEveryPoller, W1_HoweverManyAskOneSleepCostsOneWriteAndOneRea
                               });
   SKIP_UNLESS_TRACED(calls);
   EXPECT_LE(calls->at(SYS_write), kTurns);
-  EXPECT_LE(calls->at(SYS_read), kTurns);
+  // A level has to be read. In place of that, an edge has its descriptor compared.
+  const auto times = [&calls](long call) { return calls->count(call) == 0 ? 0 : calls->at(call); };
+  EXPECT_LE(times(SYS_read) + times(SYS_fcntl), kTurns) << text_of(*calls);
   // prepare's look and the turn's wait, for which io_uring takes two calls: the wake-up came
   // before.
   EXPECT_LE(total(*calls), 5 * kTurns) << text_of(*calls);

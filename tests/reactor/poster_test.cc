@@ -113,7 +113,8 @@ TEST_P(PosterOnEveryPoller, WK_01_APostEndsTheSleepOfTheLoop) {
   EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 
-// The kernel's own count of the writes, on pollers that an eventfd wakes.
+// The kernel's own count of the writes, on pollers that an eventfd wakes. It begins anew when it is
+// read, which not every poller needs.
 TEST_P(PosterOnEveryPoller, W1_HoweverManyAskASleepingLoopIsWokenByOneWrite) {
   const DescriptorsBefore before;
   Reactor reactor(on_poller(GetParam()));
@@ -133,7 +134,8 @@ TEST_P(PosterOnEveryPoller, W1_HoweverManyAskASleepingLoopIsWokenByOneWrite) {
   EXPECT_EQ(writes(), 0U) << "it is awake";
   reactor.dispatch();
   for (int sleeps = 0; sleeps < 3; ++sleeps) {
-    ASSERT_EQ(reactor.prepare(), std::nullopt);
+    ASSERT_EQ(reactor.prepare(), std::nullopt) << "what came before was taken back";
+    const auto writes_before = writes();
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&] {
@@ -144,9 +146,8 @@ TEST_P(PosterOnEveryPoller, W1_HoweverManyAskASleepingLoopIsWokenByOneWrite) {
       });
     }
     for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(writes(), 1U);
+    EXPECT_EQ(writes(), writes_before + 1);
     for (int turns = 0; turns < 5; ++turns) reactor.dispatch();
-    EXPECT_EQ(writes(), 0U) << "taken back";
   }
 }
 

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+// Two kqueues, each with an EVFILT_USER, and both watched: closing one takes what watches it away,
+// even if it has a duplicate. kevent(2) fails for a number that is closed or is no kqueue, so a
+// signal does nothing to the file of other code.
+#include "kqueue.h"
+#include "loop_wakeup.h"
+#include "sys.h"
+
+namespace detent {
+
+const bool LoopWakeup::kWatchesBoth = true;
+
+LoopWakeup::LoopWakeup()
+    : watched_(sys::make_user_kqueue()),
+      spare_(sys::make_user_kqueue()),
+      first_(watched_.fd()),
+      second_(spare_.fd()) {}
+
+// A forked child does not inherit them: there the numbers may be anybody's.
+LoopWakeup::~LoopWakeup() {
+  if (!affinity_.in_forked_child()) return;
+  static_cast<void>(watched_.release());
+  static_cast<void>(spare_.release());
+}
+
+void LoopWakeup::signal() const noexcept {
+  const sys::KeepErrno keep;
+  if (!sys::trigger(first_.load())) sys::trigger(second_.load());
+}
+
+Interest LoopWakeup::interest(const Poller& /*poller*/) noexcept { return {.readable = true}; }
+
+bool LoopWakeup::clear() noexcept { return sys::collect(watched_.fd()); }
+
+bool LoopWakeup::is_whole() noexcept { return clear() || find_out(); }
+
+// The other one is signalled only when the watched one cannot be.
+bool LoopWakeup::find_out() noexcept { return !spare_ || !sys::collect(spare_.fd()); }
+
+}  // namespace detent

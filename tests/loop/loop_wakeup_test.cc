@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSL-1.0
+// What ends the sleep of a loop, on each poller, and what becomes of it when other code closes one
+// of its descriptors.
+#include "loop_wakeup.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include "support/conformance.h"
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/poller_fixtures.h"
+#include "support/processes.h"
+
+namespace detent {
+namespace {
+
+using testing_support::make_socket_pair;
+using testing_support::put;
+using testing_support::SocketPair;
+using testing_support::take;
+
+class LoopWakeupOnEveryPoller : public testing_support::PollerOnEveryPoller {
+ protected:
+  void SetUp() override {
+    wakeup_.watch(*poller_, kFirst);
+    EXPECT_TRUE(poll().empty());
+  }
+  // Hears what a wait finds; the message of the error that comes of it.
+  std::string hear(std::optional<Duration> max_wait = Duration::zero()) {
+    return testing_support::message_of<std::logic_error>([&] {
+      for (const Event& event : poll(max_wait)) {
+        if (event.id == kFirst) wakeup_.heard(*poller_, event.id, event.ready);
+      }
+    });
+  }
+  // The same, for as many waits as the poller takes to find out.
+  std::string hear_of_it() {
+    for (int i = 0; i < 10; ++i) {
+      const std::string message = hear();
+      if (!message.empty()) return message;
+    }
+    return {};
+  }
+  void expect_to_work() {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(hear_of_it(), "") << "what is left of the signals before";
+      EXPECT_TRUE(poll().empty());
+      wakeup_.signal();
+      EXPECT_EQ(hear(std::nullopt), "");
+      const auto was_heard = [](const Event& event) { return event.id == kFirst; };
+      EXPECT_EQ(std::count_if(events_.begin(), events_.end(), was_heard), 1);
+    }
+    EXPECT_TRUE(poll().empty());
+  }
+  static std::string closed(int lost, int other) {
+    return "Reactor: descriptor " + std::to_string(lost) +
+           ", which ends the loop's sleep, was closed by other code; the loop goes on with " +
+           std::to_string(other);
+  }
+  // As other code does that has the number for its own.
+  void close_watched() { ::close(wakeup_.fd()); }
+  UniqueFd close_and_reuse_watched(const UniqueFd& file) {
+    return UniqueFd(::dup3(file.fd(), wakeup_.fd(), O_CLOEXEC));
+  }
+
+  LoopWakeup wakeup_;
+};
+
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, LoopWakeupOnEveryPoller, testing::ValuesIn(poller_names()),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(LoopWakeupOnEveryPoller, W1_EachSignalIsHeardUntilItIsTakenBack) { expect_to_work(); }
+
+TEST_P(LoopWakeupOnEveryPoller, W1_ManySignalsAreTakenBackAtOnce) {
+  for (int i = 0; i < 1'000; ++i) wakeup_.signal();
+  EXPECT_EQ(hear(), "");
+  EXPECT_EQ(events_.size(), 1U);
+  EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(LoopWakeupOnEveryPoller, W1_KeepsErrno) {
+  errno = ENOTTY;
+  wakeup_.signal();
+  EXPECT_EQ(errno, ENOTTY);
+  close_watched();
+  wakeup_.signal();
+  EXPECT_EQ(errno, ENOTTY);
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {
+  const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
+  close_watched();
+  wakeup_.signal();
+  EXPECT_EQ(hear_of_it(), expected);
+  expect_to_work();
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_ClosedDuringASleepItStillEndsIt) {
+  const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
+  std::thread other([this, waiting = testing_support::this_thread_number()] {
+    testing_support::wait_until_asleep(waiting);
+    close_watched();
+    wakeup_.signal();
+  });
+  std::string message = hear(std::nullopt);
+  other.join();
+  if (message.empty()) message = hear_of_it();
+  EXPECT_EQ(message, expected);
+  expect_to_work();
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_TheSameFromThreadToThreadWhileSignalsComeAllTheTime) {
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    while (!stop) wakeup_.signal();
+  });
+  EXPECT_EQ(hear(std::nullopt), "");
+  const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
+  close_watched();
+  std::string message;
+  while (message.empty()) message = hear(std::nullopt);
+  EXPECT_EQ(message, expected);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(hear(std::nullopt), "");
+  stop = true;
+  other.join();
+  expect_to_work();
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_TheFileThatReusedItsNumberIsNeitherWrittenToNorRead) {
+  const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
+  const SocketPair pair = make_socket_pair();
+  const UniqueFd reused = close_and_reuse_watched(pair.near);
+  wakeup_.signal();
+  std::string message = hear_of_it();
+  EXPECT_EQ(take(pair.far.fd()), "") << "a signal went into other code's file";
+  if (!can_.file_identity) {
+    EXPECT_DIFFERENCE(message.empty());  // the poller waits for the other file
+    put(pair.far.fd(), "eight bytes and more");
+    message = hear_of_it();
+    EXPECT_EQ(take(pair.near.fd()), "eight bytes and more") << "they were other code's to read";
+  }
+  EXPECT_EQ(message, expected);
+  expect_to_work();
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_ItsNumberMayBeWatchedByItsNextOwnerOnceItWasTold) {
+  const SocketPair pair = make_socket_pair();
+  put(pair.far.fd());
+  const UniqueFd reused = close_and_reuse_watched(pair.near);
+  EXPECT_EQ(testing_support::error_of([&] { poller_->add(reused.fd(), kRead, kSecond); }),
+            std::errc::file_exists);
+  wakeup_.signal();
+  EXPECT_NE(hear_of_it(), "");
+  poller_->add(reused.fd(), kRead, kSecond);
+  EXPECT_TRUE(poll(kSecond).readable);
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_TheLossOfTheSpareOneIsNoHarmEither) {
+  const int spare = wakeup_.spare();
+  const std::string expected = closed(spare, wakeup_.fd());
+  ::close(spare);
+  wakeup_.signal();
+  const std::string message = hear_of_it();
+  // A system that watches both uses the second only when the first is lost.
+  EXPECT_TRUE(message == expected || message.empty()) << message;
+  expect_to_work();
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_AfterTheLossOfBothItSaysThatNoneIsLeft) {
+  close_watched();
+  wakeup_.signal();
+  EXPECT_NE(hear_of_it(), "");
+  const int last = wakeup_.fd();
+  ::close(last);
+  poller_->modify(last, {}, kFirst);
+  poller_->modify(last, kRead, kFirst);
+  poll();
+  const std::string message = testing_support::message_of<std::logic_error>(
+      [&] { wakeup_.heard(*poller_, kFirst, {.invalid = true}); });
+  EXPECT_EQ(message, "Reactor: descriptor " + std::to_string(last) +
+                         ", which ends the loop's sleep, was closed by other code, and none is "
+                         "left");
+}
+
+TEST_P(LoopWakeupOnEveryPoller, O8_ItsDescriptorsAreClosedOnExecAndGoWithIt) {
+  const testing_support::DescriptorsBefore before;
+  {
+    const LoopWakeup wakeup;
+    EXPECT_EQ(before.opened_since(), (std::set{wakeup.fd(), wakeup.spare()}));
+    for (const int fd : {wakeup.fd(), wakeup.spare()}) {
+      EXPECT_TRUE(testing_support::is_close_on_exec(fd));
+    }
+  }
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+TEST_P(LoopWakeupOnEveryPoller, L6_WhatWasLostIsNotClosedAgain) {
+  const SocketPair pair = make_socket_pair();
+  UniqueFd reused;
+  {
+    LoopWakeup wakeup;
+    wakeup.watch(*poller_, kSecond);
+    EXPECT_TRUE(poll().empty());
+    ::close(wakeup.fd());
+    wakeup.signal();
+    std::string message;
+    for (int i = 0; i < 10 && message.empty(); ++i) {
+      message = testing_support::message_of<std::logic_error>([&] {
+        for (const Event& event : poll()) wakeup.heard(*poller_, event.id, event.ready);
+      });
+    }
+    EXPECT_NE(message, "");
+    reused = UniqueFd(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, 0));
+  }
+  EXPECT_TRUE(testing_support::is_open(reused.fd()));
+}
+
+TEST(LoopWakeup, TakesALowNumberWhereTheLimitIsLow) {
+  rlimit before = {};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit low = before;
+  low.rlim_cur = 90;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_NO_THROW(const LoopWakeup wakeup);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST(LoopWakeup, ThrowsSystemErrorAtTheDescriptorLimit) {
+  const auto error = testing_support::error_of([] {
+    const testing_support::NoFreeDescriptor limit;
+    const LoopWakeup wakeup;
+  });
+  EXPECT_EQ(error, std::errc::too_many_files_open);
+}
+
+}  // namespace
+}  // namespace detent

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+// Other code closes, by mistake, the descriptor that ends the loop's sleep.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "detent/reactor.h"
+#include "detent/unique_fd.h"
+#include "support/connected_pair.h"
+#include "support/descriptor_table.h"
+#include "support/errors.h"
+#include "support/kernel_double.h"
+#include "support/kernel_view.h"
+#include "support/processes.h"
+#include "support/reactor_fixtures.h"
+
+namespace detent {
+namespace {
+
+using testing_support::error_of;
+using testing_support::message_of;
+
+class ClosedWakeup : public testing::TestWithParam<std::string_view> {
+ protected:
+  void SetUp() override {
+    DETENT_NEEDS_THE_REAL_KERNEL();
+    make();
+  }
+
+  void make(Callback<void(std::exception_ptr, const Name&)> on_exception = {}) {
+    reactor_.reset();
+    const testing_support::DescriptorsBefore before;
+    reactor_ = std::make_unique<Reactor>(
+        ReactorOptions{.poller = make_poller(GetParam()), .on_exception = std::move(on_exception)});
+    number_ = -1;
+    for (const int fd : before.opened_since()) {
+      const bool is_eventfd = testing_support::kind_of_descriptor(fd) == "anon_inode:[eventfd]";
+      if (is_eventfd && number_ == -1) number_ = fd;  // the other one has a larger number
+    }
+    ASSERT_NE(number_, -1);
+  }
+
+  // Does that in another thread when the loop sleeps.
+  std::thread when_it_sleeps(std::function<void()> act) {
+    return std::thread([act = std::move(act), loop = testing_support::this_thread_number()] {
+      testing_support::wait_until_asleep(loop);
+      act();
+    });
+  }
+  void expect_to_hear_other_threads() {
+    bool ran = false;
+    std::thread other = when_it_sleeps([&] {
+      reactor_->post([&ran] { ran = true; });
+      reactor_->stop();
+    });
+    EXPECT_NO_THROW(reactor_->run());
+    EXPECT_TRUE(ran);
+    other.join();
+  }
+  [[nodiscard]] std::string beginning() const {
+    return "Reactor: descriptor " + std::to_string(number_) +
+           ", which ends the loop's sleep, was closed by other code; the loop goes on with ";
+  }
+
+  std::unique_ptr<Reactor> reactor_;
+  int number_ = -1;
+};
+
+DETENT_ON_EVERY_POLLER(ClosedWakeup);
+
+TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
+  bool ran = false;
+  std::thread other = when_it_sleeps([&] {
+    ::close(number_);
+    reactor_->post([&] { ran = true; });
+  });
+  const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
+  other.join();
+  EXPECT_TRUE(ran);
+  EXPECT_TRUE(message.starts_with(beginning())) << message;
+  expect_to_hear_other_threads();
+}
+
+TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
+  ::close(number_);
+  std::thread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
+  other.join();
+  EXPECT_TRUE(message.starts_with(beginning())) << message;
+  expect_to_hear_other_threads();
+}
+
+TEST_P(ClosedWakeup, L6_AStopStillEndsTheSleep) {
+  std::thread other = when_it_sleeps([&] {
+    ::close(number_);
+    reactor_->stop();
+  });
+  std::string message;
+  do {  // what is told leaves the stop for the next run
+    message = message_of<std::logic_error>([&] { reactor_->run(); });
+    EXPECT_TRUE(message.empty() || message.starts_with(beginning())) << message;
+  } while (!message.empty());
+  other.join();
+}
+
+TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
+  int told = 0;
+  make([&](const std::exception_ptr& error, const Name&) {
+    ++told;
+    EXPECT_THROW(std::rethrow_exception(error), std::logic_error);
+    reactor_->stop();
+  });
+  std::thread other = when_it_sleeps([&] {
+    ::close(number_);
+    reactor_->post([] {});
+  });
+  reactor_->run();
+  other.join();
+  EXPECT_EQ(told, 1);
+  expect_to_hear_other_threads();
+  EXPECT_EQ(told, 1);
+}
+
+TEST_P(ClosedWakeup, L6_TheNextOwnerOfItsNumberIsLeftAloneAndMayWatchItAfterwards) {
+  const testing_support::SocketPair pair = testing_support::make_socket_pair();
+  const UniqueFd reused(::dup3(pair.near.fd(), number_, O_CLOEXEC));
+  const auto watch = [&] {
+    return reactor_->watch(reused, {.readable = true}, [this](Ready) { reactor_->stop(); });
+  };
+  EXPECT_EQ(error_of([&] { const Watch early = watch(); }), std::errc::file_exists);
+  // A poller that goes by numbers waits for the new file, and finds out when that is ready.
+  testing_support::put(pair.far.fd(), "the next owner's");
+  std::thread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
+  other.join();
+  EXPECT_TRUE(message.starts_with(beginning())) << message;
+  EXPECT_EQ(testing_support::take(pair.far.fd()), "");
+  const Watch late = watch();
+  reactor_->run();
+  EXPECT_EQ(testing_support::take(pair.near.fd()), "the next owner's");
+}
+
+}  // namespace
+}  // namespace detent
