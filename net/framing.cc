@@ -6,6 +6,11 @@
 #include <utility>
 
 namespace detent {
+namespace {
+
+constexpr std::size_t kMostKept = 65'536;  // of memory, when little is in use
+
+}  // namespace
 
 LineParser::LineParser(std::size_t max_length) : max_length_(max_length) {
   if (max_length == 0) throw std::invalid_argument("LineParser: the maximum length is 0");
@@ -45,8 +50,8 @@ std::string_view LineParser::partial() const noexcept {
 }
 
 void LineParser::clear() noexcept {
-  buffer_.clear();
-  begin_ = scanned_ = 0;
+  begin_ = scanned_ = buffer_.size();
+  drop_taken();
   too_long_ = false;
 }
 
@@ -69,9 +74,11 @@ void LineParser::check_unfinished() noexcept {
   too_long_ = length - 1 > max_length_ || buffer_.back() != '\r';
 }
 
-void LineParser::drop_taken() {
+void LineParser::drop_taken() noexcept {
   buffer_.erase(0, begin_);
   scanned_ -= std::exchange(begin_, 0);
+  const bool is_large = buffer_.capacity() > kMostKept;
+  if (is_large && buffer_.size() <= kMostKept / 2) buffer_.shrink_to_fit();
 }
 
 }  // namespace detent

@@ -103,5 +103,33 @@ TEST(ByteQueue, AQueueThatIsNeverEmptyStopsAllocating) {
   EXPECT_EQ(queue.size(), 5000U);
 }
 
+TEST(ByteQueue, N2_AQueueThatEmptiedGivesBackItsMemoryAbove64KiB) {
+  for (const bool clear : {false, true}) {
+    ByteQueue queue;
+    for (int i = 0; i < 100; ++i) queue.append(std::string(10'000, 'x'));
+    EXPECT_GE(queue.capacity(), 1'000'000U);
+    queue.take(999'999);
+    if (clear) {
+      queue.clear();
+    } else {
+      queue.take(1);
+    }
+    EXPECT_LT(queue.capacity(), 100U);
+    queue.append("goes on");
+    EXPECT_EQ(queue.front(), "goes on");
+  }
+}
+
+TEST(ByteQueue, N2_AQueueThatEmptiedKeepsItsMemoryUpTo64KiB) {
+  ByteQueue queue;
+  const std::string bytes(64 * 1024, 'x');
+  const auto round = [&] {
+    queue.append(bytes);
+    queue.take(bytes.size());
+  };
+  round();
+  EXPECT_EQ(testing_support::allocations_in(round), 0U);
+}
+
 }  // namespace
 }  // namespace detent

@@ -233,6 +233,31 @@ TEST(LineParser, KeepsItsBufferAndInItOnlyTheUnfinishedLine) {
 
 // No time is measured here: at four million bytes the alternative, which looks at a line from its
 // start again for each byte, would take the test's whole allowance many times over.
+TEST(LineParser, N2_GivesBackItsMemoryAbove64KiBWhenLittleIsLeft) {
+  for (const std::string rest : {"", "the beginning of a line"}) {
+    LineParser parser(kRoomy);
+    std::string burst;
+    while (burst.size() < 400'000) burst += "a line of some length\n";
+    parser.append(burst + rest);
+    EXPECT_GE(parser.capacity(), 400'000U);
+    Lines lines;
+    take_all(parser, lines);
+    EXPECT_LT(parser.capacity(), 100U);
+    EXPECT_EQ(parser.partial(), rest);
+    parser.append("\n");
+    EXPECT_EQ(parser.next(), rest);
+  }
+}
+
+TEST(LineParser, N2_GivesBackTheMemoryOfALongLineThatWasDropped) {
+  LineParser parser(200'000);
+  parser.append(std::string(150'000, 'x'));
+  EXPECT_FALSE(parser.next());
+  EXPECT_GE(parser.capacity(), 150'000U);
+  parser.clear();
+  EXPECT_LT(parser.capacity(), 100U);
+}
+
 TEST(LineParser, ALongLineByteByByteTakesLinearTime) {
   constexpr std::size_t kLength = 4'000'000;
   LineParser parser(kLength);

@@ -14,8 +14,9 @@
 
 namespace detent {
 
-/// One thread. Keeps its memory, so that a steady state allocates nothing. What was taken from
-/// the front is given back when it is half of all, so that no more bytes are moved than were taken.
+/// One thread. Keeps its memory, so that a steady state allocates nothing; of more than 64 KiB it
+/// gives all back when it has emptied. What was taken from the front is given back when it is half
+/// of all, so that no more bytes are moved than were taken.
 class ByteQueue {
  public:
   void append(std::string_view bytes) {
@@ -26,20 +27,22 @@ class ByteQueue {
     taken_ += count;
     if (taken_ == bytes_.size()) drop_taken();
   }
-  void clear() noexcept {
-    bytes_.clear();
-    taken_ = 0;
-  }
+  void clear() noexcept { take(size()); }
   [[nodiscard]] std::string_view front() const noexcept {
     return std::string_view(bytes_).substr(taken_);
   }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size() - taken_; }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  /// Bytes of memory that it holds.
+  [[nodiscard]] std::size_t capacity() const noexcept { return bytes_.capacity(); }
 
  private:
+  static constexpr std::size_t kMostKept = 65'536;
+
   void drop_taken() noexcept {
     bytes_.erase(0, taken_);
     taken_ = 0;
+    if (bytes_.empty() && bytes_.capacity() > kMostKept) std::string().swap(bytes_);
   }
 
   std::string bytes_;

@@ -21,8 +21,9 @@
 namespace detent {
 
 /// Lines end with "\n" or "\r\n", which is not part of them; any other byte is, NUL and a lone
-/// "\r" included. The work is linear in the bytes, whatever pieces they come in, and once the
-/// buffer has grown to its size nothing allocates. Use it from one thread.
+/// "\r" included. The work is linear in the bytes, whatever pieces they come in. A buffer of up to
+/// 64 KiB is kept, so that nothing allocates once it has grown to its size; a larger one is given
+/// back when little of it is in use. Use it from one thread.
 class LineParser {
  public:
   /// A line of `max_length` bytes, its end not counted, is fine; one more is too long.
@@ -51,13 +52,16 @@ class LineParser {
 
   [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
 
-  /// Back to the beginning of a stream. Keeps the memory.
+  /// Back to the beginning of a stream.
   void clear() noexcept;
+
+  /// Bytes of memory that it holds.
+  [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.capacity(); }
 
  private:
   std::optional<std::string_view> take_line(std::size_t end);
   void check_unfinished() noexcept;
-  void drop_taken();
+  void drop_taken() noexcept;
 
   std::size_t max_length_;
   std::string buffer_;
