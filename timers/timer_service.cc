@@ -262,11 +262,14 @@ auto BasicTimerService<ClockT>::latest(Period& period, Time scheduled) noexcept 
 // period that found room is noted, so that the grid is never lost.
 template <class ClockT>
 inline auto BasicTimerService<ClockT>::tick_after(Period& period, Time last) noexcept -> Time {
-  const Time tick = saturating_add(last, period.length);
-  period.in_tick = tick - last;
-  if (period.in_tick != period.length) [[unlikely]]
-    has_uncommon_periods_ = true;
-  return tick;
+  period.in_tick = period.length;
+  std::int64_t tick = 0;
+  const std::int64_t from = last.time_since_epoch().count();
+  if (!__builtin_add_overflow(from, period.length.count(), &tick)) [[likely]]
+    return Time(Duration(tick));
+  period.in_tick = Time::max() - last;
+  has_uncommon_periods_ = true;
+  return Time::max();
 }
 
 // ---- a clock that is set
