@@ -26,10 +26,15 @@ Service::~Service() {
 void Service::close(const char* call) noexcept {
   affinity().check_or_terminate(call);
   line_.cut();
+  is_closing_ = true;
 }
 
 bool Service::is_going(const char* call) const {
-  if (reactor_ != nullptr) return true;
+  if (!is_closing_) static_cast<void>(reactor(call));
+  return true;
+}
+
+void Service::fail_gone(const char* call) {
   throw std::logic_error(std::string(call) + ": the reactor is gone");
 }
 

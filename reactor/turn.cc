@@ -242,6 +242,7 @@ std::optional<Duration> Reactor::prepare() {
 
 int Reactor::native_handle() const {
   state_->affinity.check("Reactor::native_handle");
+  if (state_->poller == nullptr) state_->fail_busy("Reactor::native_handle");
   return state_->poller->native_handle();
 }
 

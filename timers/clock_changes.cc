@@ -8,12 +8,12 @@
 namespace detent {
 
 ClockChanges::ClockChanges(Reactor& reactor)
-    : reactor_(reactor), offset_(reactor.clock()), line_(*this) {}
+    : Service(reactor, "WallTimerService"), reactor_(reactor), offset_(reactor.clock()) {}
 
 Handle ClockChanges::add(Callback<void(const ClockChange&)> on_change, Name name) {
   look();  // what has changed by now is for the others
   order_.push_back(listeners_.add(std::move(on_change), name));
-  return {line_, order_.back()};
+  return {line(), order_.back()};
 }
 
 bool ClockChanges::look() {

@@ -12,12 +12,13 @@
 #include "detent/handler_table.h"
 #include "detent/name.h"
 #include "detent/reactor.h"
+#include "detent/service.h"
 #include "wall_offset.h"
 
 namespace detent {
 
 /// For the timer service on the wall clock, on its thread.
-class ClockChanges final : private HandleOwner {
+class ClockChanges final : private Service {
  public:
   explicit ClockChanges(Reactor& reactor);
   ClockChanges(const ClockChanges&) = delete;
@@ -37,7 +38,7 @@ class ClockChanges final : private HandleOwner {
   [[nodiscard]] bool tell(std::size_t& called);
   /// For an owner that is going: the handles become inert, then the callbacks go.
   void clear() noexcept {
-    line_.cut();
+    close("~WallTimerService");
     listeners_.clear();
   }
 
@@ -57,7 +58,6 @@ class ClockChanges final : private HandleOwner {
   HandlerTable<void(const ClockChange&), Data> listeners_;
   std::vector<HandlerId> order_;
   bool pending_ = false;
-  Lifeline line_;
 };
 
 }  // namespace detent

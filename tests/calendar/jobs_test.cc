@@ -480,84 +480,6 @@ TEST_F(SimulatedJobs, TM7_AJitteredRunIsNotRepeatedWhenTheClockGoesBackBehindIt)
 
 // ---- lifetimes
 
-TEST_F(SimulatedJobs, L1_AJobThatWasDestroyedIsNotCalled) {
-  auto held = std::make_shared<int>();
-  std::weak_ptr<int> watched = held;
-  {
-    const Job job =
-        jobs_->schedule(Cron("@hourly"), {}, [held = std::move(held), this] { note(); });
-    EXPECT_FALSE(watched.expired());
-  }
-  EXPECT_TRUE(watched.expired()) << "L3: its captures go with it";
-  clock_.advance(3h);
-  EXPECT_TRUE(runs_.empty());
-}
-
-TEST_F(SimulatedJobs, L2_AJobMayEndItselfInItsCallback) {
-  Job job;
-  int calls = 0;
-  job = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    ++calls;
-    job.cancel();
-  });
-  clock_.advance(3h);
-  EXPECT_EQ(calls, 1);
-}
-
-TEST_F(SimulatedJobs, L2_AJobMayReplaceItselfInItsCallback) {
-  Job job;
-  job = jobs_->schedule(Cron("@hourly"), {},
-                        [&] { job = jobs_->schedule(Cron("30 * * * *"), {}, note()); });
-  clock_.advance(3h);
-  EXPECT_EQ(taken(), (Texts{"2026-03-02T01:30:00Z", "2026-03-02T02:30:00Z"}));
-}
-
-TEST_F(SimulatedJobs, L2_AJobMayEndAnotherThatIsDueAtTheSameInstant) {
-  Job first;
-  Job second;
-  int calls = 0;
-  first = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    ++calls;
-    second.cancel();
-  });
-  second = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    ++calls;
-    first.cancel();
-  });
-  clock_.advance(2h);
-  EXPECT_EQ(calls, 2) << "one of the two, twice";
-}
-
-TEST_F(SimulatedJobs, L2_AJobsCapturesMayOwnIt) {
-  struct Owner {
-    Job job;
-    int calls = 0;
-  };
-  auto owner = std::make_shared<Owner>();
-  std::weak_ptr<Owner> watched = owner;
-  Owner& made = *owner;
-  made.job = jobs_->schedule(Cron("@hourly"), {}, [owner = std::move(owner)]() mutable {
-    ++owner->calls;
-    owner->job.cancel();
-  });
-  clock_.advance(2h);
-  EXPECT_TRUE(watched.expired());
-}
-
-TEST_F(SimulatedJobs, L2_ACallbackMayDestroyTheJobs) {
-  int calls = 0;
-  const Job other = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    ++calls;
-    jobs_.reset();
-  });
-  const Job job = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    ++calls;
-    jobs_.reset();
-  });
-  clock_.advance(2h);
-  EXPECT_EQ(calls, 1);
-}
-
 TEST_F(SimulatedJobs, L2_ACallbackMayDestroyTheTimersToo) {
   int calls = 0;
   const Job job = jobs_->schedule(Cron("@hourly"), {}, [&] {
@@ -567,24 +489,6 @@ TEST_F(SimulatedJobs, L2_ACallbackMayDestroyTheTimersToo) {
   });
   clock_.advance(2h);
   EXPECT_EQ(calls, 1);
-}
-
-TEST_F(SimulatedJobs, L5_AJobThatOutlivesTheJobsIsInert) {
-  Job job = jobs_->schedule(Cron("@hourly"), {}, note());
-  jobs_.reset();
-  EXPECT_FALSE(job.active());
-  EXPECT_EQ(job.next_run(), std::nullopt);
-  clock_.advance(2h);
-  EXPECT_TRUE(runs_.empty());
-  job.cancel();
-}
-
-TEST_F(SimulatedJobs, L4_ANewJobInAnEndedOnesPlaceGetsItsOwnRuns) {
-  std::optional<Job> old = jobs_->schedule(Cron("0 1 * * *"), {}, note());
-  old.reset();
-  const Job job = jobs_->schedule(Cron("0 2 * * *"), {}, note());
-  clock_.advance(3h);
-  EXPECT_EQ(taken(), (Texts{"2026-03-02T02:00:00Z"}));
 }
 
 TEST_F(SimulatedJobs, O6_AJobThatThrowsGoesOnAtItsNextRun) {
@@ -626,17 +530,6 @@ TEST_F(SimulatedJobs, O6_AThrowLosesNoneOfTheMissedRuns) {
   EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z", "2026-03-02T03:00:00Z"}));
 }
 
-TEST_F(SimulatedJobs, L2_AJobMayDestroyTheJobsAndThrow) {
-  Job job = jobs_->schedule(Cron("@hourly"), {}, [&] {
-    jobs_.reset();
-    throw std::runtime_error("after it");
-  });
-  clock_.pass(1h);
-  EXPECT_THROW(turn(), std::runtime_error);
-  EXPECT_FALSE(job.active());
-  clock_.advance(2h);
-}
-
 TEST_F(SimulatedJobs, L1_AJobMayBeMovedWhileItsCallbackRuns) {
   Job job;
   Job moved;
@@ -660,34 +553,6 @@ TEST_F(SimulatedJobs, L5_JobsWhoseTimersAreGoneAreInertAndScheduleNoMore) {
   clock_.advance(2h);
   EXPECT_TRUE(runs_.empty());
   job.cancel();
-}
-
-// Schedules another of its kind when it goes, so many times.
-struct Successor {
-  Successor(Jobs& where, int& count, int more) : jobs(where), ends(count), left(more) {}
-  Successor(const Successor&) = delete;
-  Successor& operator=(const Successor&) = delete;
-  ~Successor() {
-    ++ends;
-    if (left == 0) return;
-    static const Cron hourly("@hourly");
-    const Job job =
-        jobs.schedule(hourly, {}, [next = std::make_shared<Successor>(jobs, ends, left - 1)] {});
-    EXPECT_FALSE(job.active());
-  }
-  Jobs& jobs;
-  int& ends;
-  int left;
-};
-
-// So many that destroying one inside the other would need more stack than there is.
-TEST_F(SimulatedJobs, L7_WhatCapturesScheduleWhileTheJobsGoIsInert) {
-  int ends = 0;
-  const Job job = jobs_->schedule(Cron("@hourly"), {},
-                                  [last = std::make_shared<Successor>(*jobs_, ends, 100'000)] {});
-  jobs_.reset();
-  EXPECT_EQ(ends, 100'001);
-  EXPECT_FALSE(job.active());
 }
 
 // ---- misuse, costs

@@ -101,11 +101,6 @@ class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
                         .on_trouble = [this](std::error_code error) { on_trouble(error); }},
         [this](Socket socket, const Endpoint& peer) { on_accept(std::move(socket), peer); });
   }
-  static Endpoint unused_name() {
-    static int count = 0;
-    return Endpoint::parse("unix:@detent-listener-" + std::to_string(::getpid()) + "-" +
-                           std::to_string(++count));
-  }
   virtual void on_accept(Socket socket, const Endpoint& /*peer*/) {
     accepted_.push_back(std::move(socket));
   }

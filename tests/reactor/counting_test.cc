@@ -2,6 +2,8 @@
 // What the loop costs, counted and not timed: allocations and system calls.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,7 +21,9 @@
 
 #include "detent/reactor.h"
 #include "support/allocations.h"
+#include "support/failing_calls.h"
 #include "support/kernel_double.h"
+#include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/system_calls.h"
 #include "support/watched_socket.h"
@@ -29,11 +33,14 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing_support::allocations_in;
+using testing_support::holds_in_a_forked_child;
+using testing_support::let_calls_kill;
 using testing_support::on_poller;
 using testing_support::ReactorOnEveryPoller;
 using testing_support::system_calls_of;
 using testing_support::SystemCalls;
 using testing_support::total;
+using testing_support::WatchedPipe;
 using testing_support::WatchedSocket;
 
 // ---- allocations
@@ -296,6 +303,42 @@ TEST_P(SystemCallsOnEveryPoller, TheTimeOfATurnIsNoSystemCallAndNeitherAreTheChe
                               });
   SKIP_UNLESS_TRACED(calls);
   EXPECT_EQ(total(*calls), 0) << text_of(*calls);
+}
+
+// What the kernel would be asked of a user's descriptor, and its answer is the end.
+bool forbid_questions() {
+  return let_calls_kill(
+      {SYS_ioctl, SYS_getsockopt, SYS_fstat, SYS_newfstatat, SYS_statx, SYS_fcntl});
+}
+
+TEST_P(SystemCallsOnEveryPoller, D4_ABusyLoopAsksNothingOfWhatItWatches) {
+  DETENT_NEEDS_THE_REAL_KERNEL();
+  if (!holds_in_a_forked_child([] { EXPECT_TRUE(forbid_questions()); })) {
+    GTEST_SKIP() << "seccomp(2) is not allowed here";
+  }
+  EXPECT_FALSE(holds_in_a_forked_child([] {
+    struct stat answer = {};
+    EXPECT_TRUE(forbid_questions());
+    ::fstat(0, &answer);
+  })) << "the kernel lets it pass";
+
+  EXPECT_TRUE(holds_in_a_forked_child([] {
+    constexpr int kTurns = 5000;
+    Reactor reactor(on_poller(GetParam()));
+    const WatchedSocket socket;
+    const WatchedPipe pipe;
+    int calls = 0;
+    socket.send();
+    pipe.send();
+    const Watch watch = reactor.watch(socket, {.readable = true}, [&](Ready) { ++calls; });
+    const Watch source = reactor.watch_source(pipe.fd(), [&](Ready) -> std::size_t {
+      ++calls;
+      return 1;
+    });
+    EXPECT_TRUE(forbid_questions());
+    for (int i = 0; i < kTurns; ++i) reactor.dispatch();
+    EXPECT_EQ(calls, 2 * kTurns);
+  }));
 }
 
 DETENT_ON_EVERY_POLLER(SystemCallsOnEveryPoller);

@@ -405,6 +405,36 @@ TEST_P(PosterOnEveryPoller, W2_AfterTheLoopAPostIsFalseAndItsFunctionIsDestroyed
   std::thread([&] { EXPECT_FALSE(copy.post([] {})); }).join();
 }
 
+// Posts another one when it goes, until so many have gone.
+class Reposter {
+ public:
+  Reposter(Poster poster, int& left) : poster_(std::move(poster)), left_(left) {}
+  Reposter(const Reposter&) = delete;
+  Reposter& operator=(const Reposter&) = delete;
+  ~Reposter() {
+    if (--left_ > 0) EXPECT_FALSE(post(poster_, left_));
+  }
+  static bool post(const Poster& poster, int& left) {
+    return poster.post([next = std::make_unique<Reposter>(poster, left)] {});
+  }
+
+ private:
+  Poster poster_;
+  int& left_;
+};
+
+TEST(Poster, L7_AMillionPostsEachRefusedInTheEndOfTheLastUseNoStack) {
+  auto reactor = std::make_unique<Reactor>();
+  const Poster poster = reactor->poster();
+  int left = 1'000'000;
+  EXPECT_TRUE(Reposter::post(poster, left));
+  reactor.reset();
+  EXPECT_EQ(left, 0);
+  left = 1'000'000;
+  EXPECT_FALSE(Reposter::post(poster, left));
+  EXPECT_EQ(left, 0);
+}
+
 TEST_P(PosterOnEveryPoller, W2_APosterIsTheLastToLetTheWakeUpGo) {
   const DescriptorsBefore before;
   {

@@ -8,11 +8,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/in_phase.h"
 #include "support/keep.h"
 #include "support/kernel_view.h"
 #include "support/processes.h"
@@ -35,6 +38,7 @@ using namespace std::chrono_literals;
 using testing_support::DescriptorsBefore;
 using testing_support::epoll_info;
 using testing_support::holds_in_a_forked_child;
+using testing_support::InPhase;
 using testing_support::is_close_on_exec;
 using testing_support::is_readable;
 using testing_support::message_of;
@@ -226,6 +230,27 @@ TEST_P(AffinityDeathTest, O7_DestroyingTheLoopInOneOfItsCallbacksEndsTheProgramW
         reactor->run();
       },
       "detent: ~Reactor: called inside one of its callbacks");
+}
+
+// ---- the end of the program
+
+// Called in a process of its own.
+void exit_in_a_callback(std::string_view poller, int phase) {
+  static Reactor reactor(on_poller(poller));
+  static const WatchedSocket socket;
+  static const Watch watch = reactor.watch(socket, {.readable = true}, [](Ready) {});
+  static const InPhase exiting(reactor, phase, [] { std::exit(7); });
+  static const Handle next = reactor.next_turn([] {});
+  reactor.post([] {});
+  socket.send();
+  reactor.run();
+}
+
+TEST_P(AffinityDeathTest, L7_ExitInACallbackOfALoopOfStaticStorageEndsTheProgramAsItSays) {
+  for (const int phase : InPhase::kAll) {
+    SCOPED_TRACE(phase);
+    EXPECT_EXIT(exit_in_a_callback(GetParam(), phase), testing::ExitedWithCode(7), "^$");
+  }
 }
 
 // ---- fork

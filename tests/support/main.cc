@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // GoogleTest's main(), and an account of what the tests found on each poller. The account goes to
 // the file that $DETENT_CONFORMANCE names, if any: a line for each test of a suite that runs on
-// every poller, with its name, its parameter and the outcome, apart by tabs.
+// every poller, with its name, its parameter and the outcome, apart by tabs. A test of a suite with
+// types goes through the pollers by itself, and has a line for each of them.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -9,7 +10,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
+#include "detent/poller.h"
 #include "detent/unique_fd.h"
 #include "support/conformance.h"
 
@@ -31,13 +34,29 @@ class Account final : public testing::EmptyTestEventListener {
     const std::string suite = info.test_suite_name();
     const std::string prefix = "OnEveryPoller/";
     if (path == nullptr || suite.rfind(prefix, 0) != 0) return;
-    const std::string name = info.name();
-    const std::size_t slash = name.find('/');
-    const std::string line = suite.substr(prefix.size()) + '.' + name.substr(0, slash) + '\t' +
-                             name.substr(slash + 1) + '\t' + outcome(*info.result()) + '\n';
+    const std::string told = lines(suite.substr(prefix.size()), info);
     // One write, since tests run side by side.
     const UniqueFd file(::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-    if (::write(file.fd(), line.data(), line.size()) == -1) std::perror("DETENT_CONFORMANCE");
+    if (::write(file.fd(), told.data(), told.size()) == -1) std::perror("DETENT_CONFORMANCE");
+  }
+
+  static std::string lines(const std::string& suite, const testing::TestInfo& info) {
+    const std::string found = outcome(*info.result());
+    const std::string name = info.name();
+    const bool is_typed = info.type_param() != nullptr;
+    const std::size_t slash = (is_typed ? suite : name).find('/');
+    if (!is_typed) return line(suite, name.substr(0, slash), name.substr(slash + 1), found);
+    std::string all;
+    for (const std::string_view poller : poller_names()) {
+      all += line(suite.substr(0, slash), name, std::string(poller) + '_' + suite.substr(slash + 1),
+                  found);
+    }
+    return all;
+  }
+
+  static std::string line(const std::string& suite, const std::string& name,
+                          const std::string& parameter, const std::string& found) {
+    return suite + '.' + name + '\t' + parameter + '\t' + found + '\n';
   }
 
   static std::string outcome(const testing::TestResult& result) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "detent/connection.h"
+#include "detent/endpoint.h"
 #include "detent/reactor.h"
 #include "detent/socket.h"
 #include "detent/timer_service.h"
@@ -83,6 +85,13 @@ class NetOnEveryPoller : public testing::TestWithParam<std::string_view> {
   Reactor reactor_;
   TimerService timers_{reactor_};
 };
+
+/// Of a unix socket, where a connect is in the backlog when it returns.
+[[nodiscard]] inline Endpoint unused_name() {
+  static int count = 0;
+  return Endpoint::parse("unix:@detent-listener-" + std::to_string(::getpid()) + "-" +
+                         std::to_string(++count));
+}
 
 [[nodiscard]] inline std::unique_ptr<Socket> adopt(UniqueFd fd) {
   return std::make_unique<Socket>(Socket::adopt(std::move(fd)));

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "detent/drop.h"
+
 namespace detent {
 namespace {
 
@@ -151,26 +153,21 @@ struct Jobs::Plan {
 };
 
 Jobs::Jobs(WallTimerService& timers)
-    : timers_(timers),
+    : Service(timers.reactor(), "Jobs"),
+      timers_(timers),
       clock_changes_(
-          timers.on_clock_change([this](const ClockChange&) { on_clock_change(); }, "jobs")),
-      line_(*this) {}
+          timers.on_clock_change([this](const ClockChange&) { on_clock_change(); }, "jobs")) {}
 
 Jobs::~Jobs() {
-  line_.affinity().check_or_terminate("~Jobs");
-  line_.cut();
+  close("~Jobs");
   table_.for_each([this](Table::Entry& entry) { cancel(entry.id()); });
-  while (!dropped_.empty()) {
-    const Function last = std::move(dropped_.back());  // one after another: a chain uses no stack
-    dropped_.pop_back();
-  }
 }
 
 Job Jobs::add(Cron cron, const JobOptions& options, Function&& function, Name name) {
-  line_.affinity().check("Jobs::schedule");
+  const bool refused = refuses("Jobs::schedule");
   if (!function) throw std::invalid_argument("Jobs::schedule: the callback is empty");
-  if (line_.owner() == nullptr) {  // a capture calls, while ~Jobs destroys it
-    dropped_.push_back(std::move(function));
+  if (refused) {
+    drop_any(std::move(function));
     return {};
   }
   if (!clock_changes_.active()) {
@@ -185,7 +182,7 @@ Job Jobs::add(Cron cron, const JobOptions& options, Function&& function, Name na
   made.go_on_after(made.since);
   made.follow_clock(now);
   table_.recycle();
-  Job job(line_, table_.add(std::move(function), name, std::move(plan)));
+  Job job(line(), table_.add(std::move(function), name, std::move(plan)));
   made.timer = timers_.make([this, id = job.id()] { on_wake(id); }, name);
   made.arm();
   return job;
@@ -201,7 +198,7 @@ void Jobs::cancel(HandlerId id) noexcept {
 bool Jobs::active(HandlerId id) const noexcept { return next_run(id).has_value(); }
 
 std::optional<WallTime> Jobs::next_run(HandlerId id) const noexcept {
-  line_.affinity().check_or_terminate("Job::next_run");
+  affinity().check_or_terminate("Job::next_run");
   const Table::Entry* entry = table_.find(id);
   return entry == nullptr || !clock_changes_.active() ? std::nullopt : entry->data->next;
 }

@@ -36,9 +36,17 @@ class Service : public HandleOwner {
 
   /// First thing in a function that registers: whether it has to return an inert handle and to
   /// drop() the callback, since this service or its reactor is going. Throws std::logic_error that
-  /// names `call` on another thread, in a forked child, and when the reactor is gone.
+  /// names `call` on another thread, in a forked child, and when the reactor is gone and this
+  /// service is not going too.
   [[nodiscard]] bool refuses(const char* call) const {
     return !line_.check(call) && is_going(call);
+  }
+
+  /// std::logic_error that names `call` when it is gone.
+  [[nodiscard]] Reactor& reactor(const char* call) const {
+    if (reactor_ == nullptr) [[unlikely]]
+      fail_gone(call);
+    return *reactor_;
   }
 
   /// For the handles.
@@ -48,12 +56,14 @@ class Service : public HandleOwner {
  private:
   friend class Reactor;
   [[nodiscard]] bool is_going(const char* call) const;
+  [[noreturn]] static void fail_gone(const char* call);
   void leave() noexcept;
 
   Lifeline line_;
   Reactor* reactor_;  // null: gone
   Service* next_ = nullptr;
   Service** place_ = nullptr;  // what points here in the reactor's list
+  bool is_closing_ = false;
 };
 
 }  // namespace detent

@@ -129,7 +129,8 @@ class BasicTimerService final : private Service {
       Callback<void(const ClockChange&)> on_change,
       Name name = {}) requires std::is_same_v<ClockT, std::chrono::system_clock>;
 
-  [[nodiscard]] Reactor& reactor() const noexcept { return reactor_; }
+  /// std::logic_error when it is gone.
+  [[nodiscard]] Reactor& reactor() const { return Service::reactor("TimerService::reactor"); }
   /// Reads the clock that these timers go by.
   [[nodiscard]] Time clock_now() const noexcept;
 

@@ -13,7 +13,6 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "detent/callback.h"
 #include "detent/clock.h"
@@ -21,6 +20,7 @@
 #include "detent/handle.h"
 #include "detent/handler_table.h"
 #include "detent/name.h"
+#include "detent/service.h"
 #include "detent/timer_service.h"
 
 namespace detent {
@@ -68,7 +68,7 @@ class Job;
 /// shows now; but a run that was called, in this life of the program or in an earlier one, is not
 /// called again. When that run is more than a day ahead of the clock, the clock was wrong before,
 /// and the run does not count. What was due before the clock was put forward was missed.
-class Jobs final : private HandleOwner {
+class Jobs final : private Service {
  public:
   /// Missed runs are counted up to here; JobRun::missed may say less than there were.
   static constexpr std::size_t kMostCounted = 10'000;
@@ -76,12 +76,12 @@ class Jobs final : private HandleOwner {
   explicit Jobs(WallTimerService& timers);
   Jobs(const Jobs&) = delete;
   Jobs& operator=(const Jobs&) = delete;
-  ~Jobs();
+  ~Jobs() override;
 
   /// Calls `on_run`, with a const JobRun& or with nothing, whenever `cron` is due from now on.
   /// std::invalid_argument for an empty function, a negative length or a limit that is none;
-  /// std::logic_error when the timers are gone. While this object is destroyed, what its callbacks
-  /// captured may still call this, and gets an inert handle.
+  /// std::logic_error when the timers or their reactor are gone. While this object or the reactor
+  /// is destroyed, what callbacks captured may still call this, and gets an inert handle.
   template <class F>
   [[nodiscard]] Job schedule(Cron cron, JobOptions options, F&& on_run, Name name = {});
 
@@ -124,8 +124,6 @@ class Jobs final : private HandleOwner {
   WallTimerService& timers_;
   Table table_;
   Handle clock_changes_;  // active as long as the timers live
-  Lifeline line_;
-  std::vector<Function> dropped_;  // of jobs that were scheduled while this object goes
 };
 
 /// The handle of a job. Move-only; cancels when destroyed.
