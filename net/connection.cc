@@ -93,12 +93,16 @@ CallbackOwner<ConnectionKind> checked(const CallbackOwner<ConnectionKind>& kind)
 
 Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
                        ConnectionHandlers handlers, Name name)
-    : Connection(timers, std::move(transport), {}, std::move(handlers), name) {}
+    : Connection(timers.reactor(), std::move(transport),
+                 CallbackOwner<ConnectionKind>(std::in_place, std::move(handlers),
+                                               ConnectionOptions(), name),
+                 true) {}
 
 Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
                        ConnectionOptions options, ConnectionHandlers handlers, Name name)
-    : Connection(timers, std::move(transport),
-                 CallbackOwner(ConnectionKind{std::move(handlers), options, name})) {}
+    : Connection(timers.reactor(), std::move(transport),
+                 CallbackOwner<ConnectionKind>(std::in_place, std::move(handlers), options, name),
+                 true) {}
 
 Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transport,
                        const CallbackOwner<ConnectionKind>& kind)
@@ -203,10 +207,11 @@ void Connection::tell_drained(const Served& served) {
 
 void Connection::send_end() {
   const IoResult result = transport_->shutdown_write();
-  on_write_result(result, 0);
-  if (!is_open() || result.error || result.blocked != Blocked::no) return;
+  if (result.error || result.blocked != Blocked::no) return on_write_result(result, 0);
   writing_ = Side::ended;
-  if (reading_is_over()) end(reason_);
+  write_blocked_ = Blocked::no;
+  if (reading_is_over()) return end(reason_);
+  update_interest();
 }
 
 // A short write means that the system has no more room, so another try would be in vain.
@@ -344,12 +349,10 @@ void Connection::read_some(const Served& served) {
 void Connection::on_peer_end(const Served& served) {
   if (reason_ && reason_ != std::errc::broken_pipe) return end(reason_);
   peer_ended_ = true;
+  if (!served.kind->handlers.on_end) end_writing();
+  if (!is_open()) return;
   update_interest();  // an end of stream stays readable for ever
-  if (served.kind->handlers.on_end) {
-    call(served.kind->handlers.on_end);
-  } else {
-    end_writing();
-  }
+  call(served.kind->handlers.on_end);
   if (served && is_open() && writing_ == Side::ended && held_ == Held::no) end(reason_);
 }
 

@@ -28,6 +28,10 @@ class CallbackOwner {
 
  public:
   explicit CallbackOwner(Handlers handlers) : block_(new Block{std::move(handlers)}) {}
+  /// The same from its members, each moved once.
+  template <class... Members>
+  explicit CallbackOwner(std::in_place_t /*tag*/, Members&&... members)
+      : block_(new Block{Handlers{std::forward<Members>(members)...}}) {}
   /// Shares the handlers.
   CallbackOwner(const CallbackOwner& other) noexcept : block_(other.block_) {
     if (block_ != nullptr) ++block_->owners;
