@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// What takes the tests longest to parse, and does not change. CMake precompiles it and includes it
-/// first in every test. No file may rely on that: the preset gcc does without.
+/// first in every test. No file may rely on that: the preset tsan does without.
 #pragma once
 
 #include <gtest/gtest.h>
