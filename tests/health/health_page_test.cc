@@ -16,7 +16,8 @@ TEST(HealthPage, M5_ASpinIsPrinted) {
   Reactor reactor;
   testing_support::WatchedSocket socket;
   socket.send();
-  const Watch watch = reactor.watch(socket, {.readable = true}, [](Ready) {}, "control");
+  const Watch watch = reactor.watch(
+      socket, {.readable = true}, [](Ready) {}, "control");
   testing::internal::CaptureStderr();
   detent::SpinWatch spins(reactor, [](const detent::Spin& spin) {
     std::fprintf(stderr, "%s spins on descriptor %d\n", spin.name.text, spin.fd);
