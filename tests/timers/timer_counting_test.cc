@@ -211,17 +211,18 @@ class TimerSystemCallsOnEveryPoller : public testing::TestWithParam<std::string_
 };
 DETENT_ON_EVERY_POLLER(TimerSystemCallsOnEveryPoller);
 
-TEST_P(TimerSystemCallsOnEveryPoller, TM9_AWakeUpTakesTwoTheWaitAndTheSettime) {
+TEST_P(TimerSystemCallsOnEveryPoller, TM9_AWakeUpTakesNoMoreThanTwoTheWaitAndTheSettime) {
   constexpr int kWakeUps = 20;
   const std::optional<SystemCalls> calls = calls_of(kWakeUps);
   if (!calls) GTEST_SKIP() << testing_support::kUntraced;
   EXPECT_EQ(0U, calls->count(SYS_read)) << "the alarm is never read";
   ASSERT_EQ(1U, calls->count(SYS_timerfd_settime));
-  // Both a little more only where the kernel woke early.
   const int settimes = calls->at(SYS_timerfd_settime);
-  EXPECT_GE(settimes, kWakeUps);
-  EXPECT_LE(settimes, kWakeUps + 5);
-  EXPECT_EQ(2 * settimes, testing_support::total(*calls));
+  const int waits = testing_support::total(*calls) - settimes;
+  EXPECT_GE(waits, kWakeUps);
+  EXPECT_LE(waits, kWakeUps + 5) << "more only where the kernel woke early";
+  // Fewer where this process was held up for a period: what has passed is not armed for.
+  EXPECT_LE(settimes, waits);
 }
 
 TEST_P(TimerSystemCallsOnEveryPoller, TM9_ArmingForLaterAndRearmingMakeNone) {

@@ -139,7 +139,7 @@ class Report:
             if start := re.search(r"\[ RUN      \] (\S+)", line):
                 self.running, self.said = start[1], ""
             elif self.running and (end := re.search(
-                    r"\[ *(OK|FAILED|SKIPPED) \] " + re.escape(self.running) + r"\b.*\(\d+ ms\)",
+                    r"\[ *(OK|FAILED|SKIPPED) *\] " + re.escape(self.running) + r"\b.*\(\d+ ms\)",
                     line)):
                 self.finish(end[1], line[:end.start()])
             else:
