@@ -30,9 +30,8 @@ class JobActor final : public Actor {
   void end_owner() override { jobs_.end(); }
   void ask_the_going_owner() override {
     const Cron daily("@daily");
-    EXPECT_FALSE(jobs_->schedule(daily, {}, refused(*jobs_, [daily](Jobs& jobs) {
-                                   EXPECT_FALSE(jobs.schedule(daily, {}, never()));
-                                 })));
+    ToRefuse to_refuse([&] { EXPECT_FALSE(jobs_->schedule(daily, {}, never())); });
+    EXPECT_FALSE(jobs_->schedule(daily, {}, to_refuse()));
   }
 
  private:

@@ -298,21 +298,22 @@ TEST_P(NetLifetime, L7_WhatACaptureAsksOfAConnectionThatGoesHasNoEffect) {
 
 TEST_P(NetLifetime, L7_WhatACaptureAsksOfAServerThatGoesHasNoEffect) {
   Owned<LineServer> server;
-  Connection* client_of_it = nullptr;
+  std::vector<Connection*> clients;
   int ends = 0;
   LineServerOptions options;
-  options.on_accepted = [&](Connection& client, const Endpoint&) { client_of_it = &client; };
+  options.on_accepted = [&](Connection& client, const Endpoint&) { clients.push_back(&client); };
   options.on_closed = [](Connection&, std::error_code) { ADD_FAILURE() << "told"; };
   server.make(*timers_, kAnyPort, std::move(options),
               [asks = at_the_end([&] {
                  ++ends;
-                 EXPECT_EQ(server->connections(), 1U);
-                 EXPECT_EQ(server->listener().counters().accepted, 1U);
+                 EXPECT_EQ(server->connections(), 2U);
+                 EXPECT_EQ(server->listener().counters().accepted, 2U);
                  EXPECT_GT(server->endpoint().port(), 0);
-                 expect_no_effect(*client_of_it);
+                 for (Connection* client : clients) expect_no_effect(*client);
                })](Connection&, std::string_view) {});
   const TcpClient client(server->endpoint().port());
-  EXPECT_TRUE(run_until(*reactor_, [&] { return client_of_it != nullptr; }));
+  const TcpClient other(server->endpoint().port());
+  EXPECT_TRUE(run_until(*reactor_, [&] { return clients.size() == 2; }));
   server.end();
   EXPECT_EQ(ends, 1);
   EXPECT_EQ(client.receive_to_the_end(), "");

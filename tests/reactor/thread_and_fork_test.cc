@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "detent/reactor.h"
+#include "support/at_the_end.h"
 #include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
@@ -35,6 +36,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
+using testing_support::at_the_end;
 using testing_support::DescriptorsBefore;
 using testing_support::epoll_info;
 using testing_support::holds_in_a_forked_child;
@@ -234,12 +236,13 @@ TEST_P(AffinityDeathTest, O7_DestroyingTheLoopInOneOfItsCallbacksEndsTheProgramW
 
 // ---- the end of the program
 
-// Called in a process of its own.
+// Called in a process of its own. What the callback uses stays, as it never returns.
 void exit_in_a_callback(std::string_view poller, int phase) {
   static Reactor reactor(on_poller(poller));
   static const WatchedSocket socket;
   static const Watch watch = reactor.watch(socket, {.readable = true}, [](Ready) {});
-  static const InPhase exiting(reactor, phase, [] { std::exit(7); });
+  auto stays = at_the_end([] { std::abort(); });
+  static const InPhase exiting(reactor, phase, [stays = std::move(stays)] { std::exit(7); });
   static const Handle next = reactor.next_turn([] {});
   reactor.post([] {});
   socket.send();

@@ -22,6 +22,7 @@
 #include "detent/reactor.h"
 #include "detent/service.h"
 #include "detent/simulation.h"
+#include "support/at_the_end.h"
 #include "support/reactor_fixtures.h"
 #include "support/watched_socket.h"
 
@@ -64,12 +65,6 @@ class HeldHandle : public Held {
 template <class HandleT>
 [[nodiscard]] std::unique_ptr<Held> hold(HandleT handle) {
   return std::make_unique<HeldHandle<HandleT>>(std::move(handle));
-}
-
-/// Calls `function` when the last copy of what it returns goes: for captures.
-template <class Function>
-[[nodiscard]] std::shared_ptr<void> at_the_end(Function function) {
-  return {nullptr, [function = std::move(function)](void*) mutable { function(); }};
 }
 
 /// What is made in place and destroyed early. While it is going its captures still find it here.
@@ -142,11 +137,29 @@ class Actor {
   Owned<Reactor> reactor_;
 };
 
-/// What is to be refused: it is never called, and goes while `owner` can still be asked by `ask`.
-template <class Owner, class Ask>
-[[nodiscard]] auto refused(Owner& owner, Ask ask) {
-  return [asks = at_the_end([&owner, ask] { ask(owner); })] { ADD_FAILURE() << "called"; };
-}
+/// Makes what is to be refused: it is never called, and goes at once, while `ask` still works.
+template <class Ask>
+class ToRefuse {
+ public:
+  explicit ToRefuse(Ask ask) : ask_(std::move(ask)) {}
+  ToRefuse(const ToRefuse&) = delete;
+  ToRefuse& operator=(const ToRefuse&) = delete;
+  ~ToRefuse() { EXPECT_EQ(left_, 0) << "kept"; }
+
+  [[nodiscard]] auto operator()() {
+    ++left_;
+    return [end = at_the_end([this] { go(); })] { ADD_FAILURE() << "called"; };
+  }
+
+ private:
+  void go() {
+    --left_;
+    ask_();
+  }
+
+  Ask ask_;
+  int left_ = 0;
+};
 
 /// What is never called.
 [[nodiscard]] inline auto never() {
@@ -165,9 +178,7 @@ inline void Actor::ask_the_going_reactor() {
     void turn(Duration /*waited*/, Duration /*worked*/) noexcept override {}
   } observer;
   Reactor& going = reactor();
-  const auto to_refuse = [&going] {
-    return refused(going, [](Reactor& r) { EXPECT_THROW(r.dispatch(), std::logic_error); });
-  };
+  ToRefuse to_refuse([&going] { EXPECT_THROW(going.dispatch(), std::logic_error); });
   const WatchedSocket socket;
   socket.send();
   EXPECT_FALSE(

@@ -33,9 +33,7 @@ class ServiceActor : public Actor {
   void make_owner() final { timers_.make(reactor()); }
   void end_owner() final { timers_.end(); }
   void ask_the_going_owner() final {
-    const auto to_refuse = [this] {
-      return refused(*timers_, [](Service& s) { EXPECT_FALSE(s.make(never())); });
-    };
+    ToRefuse to_refuse([this] { EXPECT_FALSE(timers_->make(never())); });
     EXPECT_FALSE(timers_->after(kDelay, to_refuse()));
     EXPECT_FALSE(timers_->at({}, to_refuse()));
     EXPECT_FALSE(timers_->every(kDelay, to_refuse()));
