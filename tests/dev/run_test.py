@@ -68,9 +68,11 @@ class Run(unittest.TestCase):
         self.expect(self.run_program("Skips1", "Passes", "Skips2"), passed=1,
                     skipped={"nothing to see": 2})
 
-    def test_AFailureIsToldWithItsOutput(self):
-        self.expect(self.run_program("Passes", "Fails"), passed=1, failed=["Suite.Fails"])
+    def test_AFailureIsToldWithItsOwnOutput(self):
+        self.expect(self.run_program("Passes1", "Fails", "Passes2"), passed=2,
+                    failed=["Suite.Fails"])
         self.assertIn("1 is not 2", self.said)
+        self.assertNotIn("Passes", self.said, "the output of others")
 
     def test_WhatATestPrintsBeforeItsResultDoesNotHideIt(self):
         self.expect(self.run_program("Prints", "Passes"), passed=2)
