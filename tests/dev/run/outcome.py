@@ -19,8 +19,8 @@ class Outcome:
     def fail(self, names, text):
         """Says so at once, since a long run may be stopped before its end."""
         self.failed += names
-        print(f"\nFAILED: {names[0]}" + (f", and {len(names) - 1} more" if names[1:] else ""))
-        print(text.rstrip() + "\n", flush=True)
+        more = f", and {len(names) - 1} more" if names[1:] else ""
+        print(f"\nFAILED: {names[0]}{more}\n{text.rstrip()}\n", flush=True)
 
     def counts(self):
         return (f"{self.passed} passed, {len(self.failed)} failed, "
