@@ -41,10 +41,15 @@ UniqueFd make_user_kqueue() {
 
 bool trigger(int kqueue) noexcept { return change_user_event(kqueue, 0, NOTE_TRIGGER) != -1; }
 
-// EV_CLEAR: collecting it takes the trigger back.
-bool collect(int kqueue) noexcept {
+// EV_CLEAR: collecting it takes the trigger back. The change changes nothing; where it fails, the
+// call does nothing else.
+Collected collect(int kqueue) noexcept {
+  const std::array changes = {make_change(kOnlyOne, EVFILT_USER, 0, NOTE_FFNOP)};
   std::array<struct kevent, 1> event = {};
-  return kevents(kqueue, {}, event, Duration::zero()) == 1;
+  const int count = kevents(kqueue, changes, event, Duration::zero());
+  if (count == 0) return Collected::nothing;
+  const bool failed = count == -1 || (event[0].flags & EV_ERROR) != 0;
+  return failed ? Collected::failed : Collected::trigger;
 }
 
 struct kevent make_change(int ident, int filter, unsigned flags, std::uint32_t notes,

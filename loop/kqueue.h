@@ -40,8 +40,10 @@ void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline);
 [[nodiscard]] UniqueFd make_user_kqueue();
 /// Makes it readable; false when that is no such kqueue.
 bool trigger(int kqueue) noexcept;
-/// Takes that back; false when it was not readable.
-bool collect(int kqueue) noexcept;
+/// What there was to take back.
+enum class Collected : std::uint8_t { trigger, nothing, failed };
+/// Takes that back; fails, and does nothing, when that is no such kqueue.
+Collected collect(int kqueue) noexcept;
 
 /// kevent(2): applies the changes, then waits, for ever without `max_wait`, and may come back
 /// early. How many events there are, or -1.

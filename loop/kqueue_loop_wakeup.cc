@@ -30,11 +30,17 @@ void LoopWakeup::signal() const noexcept {
 
 Interest LoopWakeup::interest(const Poller& /*poller*/) noexcept { return {.readable = true}; }
 
-bool LoopWakeup::clear() noexcept { return sys::collect(watched_.fd()); }
+bool LoopWakeup::clear() noexcept { return sys::collect(watched_.fd()) == sys::Collected::trigger; }
 
-bool LoopWakeup::is_whole() noexcept { return clear() || find_out(); }
+bool LoopWakeup::is_whole() noexcept {
+  const sys::Collected collected = sys::collect(watched_.fd());
+  if (collected == sys::Collected::nothing) return find_out();
+  return collected == sys::Collected::trigger;
+}
 
 // The other one is signalled only when the watched one cannot be.
-bool LoopWakeup::find_out() noexcept { return !spare_ || !sys::collect(spare_.fd()); }
+bool LoopWakeup::find_out() noexcept {
+  return !spare_ || sys::collect(spare_.fd()) == sys::Collected::nothing;
+}
 
 }  // namespace detent

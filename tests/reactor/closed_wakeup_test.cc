@@ -18,8 +18,6 @@
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
-#include "support/kernel_double.h"
-#include "support/kernel_view.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 
@@ -31,34 +29,28 @@ using testing_support::message_of;
 
 class ClosedWakeup : public testing::TestWithParam<std::string_view> {
  protected:
-  void SetUp() override {
-    DETENT_NEEDS_THE_REAL_KERNEL();
-    make();
-  }
+  void SetUp() override { make(); }
 
   void make(Callback<void(std::exception_ptr, const Name&)> on_exception = {}) {
     reactor_.reset();
+    ReactorOptions options = {.poller = make_poller(GetParam()),
+                              .on_exception = std::move(on_exception)};
     const testing_support::DescriptorsBefore before;
-    reactor_ = std::make_unique<Reactor>(
-        ReactorOptions{.poller = make_poller(GetParam()), .on_exception = std::move(on_exception)});
-    number_ = -1;
-    for (const int fd : before.opened_since()) {
-      const bool is_eventfd = testing_support::kind_of_descriptor(fd) == "anon_inode:[eventfd]";
-      if (is_eventfd && number_ == -1) number_ = fd;  // the other one has a larger number
-    }
-    ASSERT_NE(number_, -1);
+    reactor_ = std::make_unique<Reactor>(std::move(options));
+    ASSERT_EQ(before.opened_since().size(), 2U);
+    number_ = *before.opened_since().begin();  // the second one is there for this case
   }
 
   // Does that in another thread when the loop sleeps.
-  std::thread when_it_sleeps(std::function<void()> act) {
-    return std::thread([act = std::move(act), loop = testing_support::this_thread_number()] {
+  std::jthread when_it_sleeps(std::function<void()> act) {
+    return std::jthread([act = std::move(act), loop = testing_support::this_thread_number()] {
       testing_support::wait_until_asleep(loop);
       act();
     });
   }
   void expect_to_hear_other_threads() {
     bool ran = false;
-    std::thread other = when_it_sleeps([&] {
+    std::jthread other = when_it_sleeps([&] {
       reactor_->post([&ran] { ran = true; });
       reactor_->stop();
     });
@@ -79,20 +71,20 @@ DETENT_ON_EVERY_POLLER(ClosedWakeup);
 
 TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
   bool ran = false;
-  std::thread other = when_it_sleeps([&] {
+  std::jthread other = when_it_sleeps([&] {
     ::close(number_);
     reactor_->post([&] { ran = true; });
   });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
-  EXPECT_TRUE(ran);
   EXPECT_TRUE(message.starts_with(beginning())) << message;
   expect_to_hear_other_threads();
+  EXPECT_TRUE(ran);
 }
 
 TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
   ::close(number_);
-  std::thread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
@@ -100,7 +92,7 @@ TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
 }
 
 TEST_P(ClosedWakeup, L6_AStopStillEndsTheSleep) {
-  std::thread other = when_it_sleeps([&] {
+  std::jthread other = when_it_sleeps([&] {
     ::close(number_);
     reactor_->stop();
   });
@@ -119,7 +111,7 @@ TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
     EXPECT_THROW(std::rethrow_exception(error), std::logic_error);
     reactor_->stop();
   });
-  std::thread other = when_it_sleeps([&] {
+  std::jthread other = when_it_sleeps([&] {
     ::close(number_);
     reactor_->post([] {});
   });
@@ -139,7 +131,7 @@ TEST_P(ClosedWakeup, L6_TheNextOwnerOfItsNumberIsLeftAloneAndMayWatchItAfterward
   EXPECT_EQ(error_of([&] { const Watch early = watch(); }), std::errc::file_exists);
   // A poller that goes by numbers waits for the new file, and finds out when that is ready.
   testing_support::put(pair.far.fd(), "the next owner's");
-  std::thread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
