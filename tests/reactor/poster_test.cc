@@ -412,7 +412,9 @@ class Reposter {
   Reposter(const Reposter&) = delete;
   Reposter& operator=(const Reposter&) = delete;
   ~Reposter() {
-    if (--left_ > 0) EXPECT_FALSE(post(poster_, left_));
+    if (--left_ > 0) {
+      EXPECT_FALSE(post(poster_, left_));
+    }
   }
   static bool post(const Poster& poster, int& left) {
     return poster.post([next = std::make_unique<Reposter>(poster, left)] {});

@@ -61,8 +61,12 @@ class NoFreeDescriptor {
   NoFreeDescriptor() {
     std::ignore = std::error_code(EMFILE, std::system_category()).message();  // shows it this one
     ::getrlimit(RLIMIT_NOFILE, &before_);
+    const std::set<int> open = open_descriptors();
+    int lowest_free = 0;
+    while (open.contains(lowest_free)) ++lowest_free;
     rlimit none = before_;
-    none.rlim_cur = 3;  // the standard streams: poll(2) refuses to look at more than the limit
+    // No lower than that: poll(2) refuses to look at more descriptors than the limit.
+    none.rlim_cur = static_cast<rlim_t>(lowest_free);
     ::setrlimit(RLIMIT_NOFILE, &none);
   }
   NoFreeDescriptor(const NoFreeDescriptor&) = delete;

@@ -75,7 +75,9 @@ class Stage {
 
   /// Captures whose callback was ended, and does not run any more.
   void expect_captures_settled(const Victim& victim) const {
-    if (owns_captures_) EXPECT_EQ(victim.captures_live(), way == Way::silenced);
+    if (owns_captures_) {
+      EXPECT_EQ(victim.captures_live(), way == Way::silenced);
+    }
   }
 
   /// The owner has gone, and the handle has not.
@@ -103,7 +105,9 @@ class Stage {
       EXPECT_EQ(victim.calls, before + 1) << "what is silent may speak again";
     }
     victim.held.reset();
-    if (owns_captures_) EXPECT_FALSE(victim.captures_live());
+    if (owns_captures_) {
+      EXPECT_FALSE(victim.captures_live());
+    }
   }
 
  private:
