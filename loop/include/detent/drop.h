@@ -21,7 +21,7 @@ void drop(Callback<void()> function) noexcept;
 /// The same for anything that can be moved.
 template <class Function>
 void drop_any(Function&& function) noexcept {
-  drop([dropped = std::forward<Function>(function)] {});
+  drop([dropped = std::forward<Function>(function)] { static_cast<void>(dropped); });
 }
 
 }  // namespace detent
