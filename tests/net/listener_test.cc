@@ -336,7 +336,7 @@ TEST_P(ListenerOnEveryPoller, N1_ASpareThatAnotherTookIsFoundAgain) {
   listen();
   connect_clients(3);
   {
-    const NoFreeDescriptor none;  // not even the one that was given up
+    const NoFreeDescriptor none(4);  // not even the one that was given up
     EXPECT_EQ(turn(), 1U);
     EXPECT_EQ(listener_->counters().shed, 0U);
   }

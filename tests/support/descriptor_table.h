@@ -58,15 +58,13 @@ class DescriptorsBefore {
 /// scope: the undefined behaviour sanitizer opens a pipe to look at a class that it sees first.
 class NoFreeDescriptor {
  public:
-  NoFreeDescriptor() {
+  /// No number from `end` on; those before it are to be open. Not fewer than poll(2) has to look
+  /// at, which refuses more than the limit.
+  explicit NoFreeDescriptor(rlim_t end = 3) {
     std::ignore = std::error_code(EMFILE, std::system_category()).message();  // shows it this one
     ::getrlimit(RLIMIT_NOFILE, &before_);
-    const std::set<int> open = open_descriptors();
-    int lowest_free = 0;
-    while (open.contains(lowest_free)) ++lowest_free;
     rlimit none = before_;
-    // No lower than that: poll(2) refuses to look at more descriptors than the limit.
-    none.rlim_cur = static_cast<rlim_t>(lowest_free);
+    none.rlim_cur = end;
     ::setrlimit(RLIMIT_NOFILE, &none);
   }
   NoFreeDescriptor(const NoFreeDescriptor&) = delete;
