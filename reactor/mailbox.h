@@ -29,6 +29,7 @@ constexpr std::size_t kDestructiveInterferenceSize = 128;
 /// writes to the wake-up only if the loop had announced its sleep; the loop first announces and
 /// then looks at the requests. As all of it is sequentially consistent, one of the two sees the
 /// other. The announcement is taken back by the first writer, so a sleep costs at most one write.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): that is what the alignment is for
 class alignas(kDestructiveInterferenceSize) Mailbox {
  public:
   // ---- any thread; the second group is async-signal-safe too

@@ -23,7 +23,7 @@ class ClockChanges final : private Service {
   explicit ClockChanges(Reactor& reactor);
   ClockChanges(const ClockChanges&) = delete;
   ClockChanges& operator=(const ClockChanges&) = delete;
-  ~ClockChanges() { clear(); }
+  ~ClockChanges() override { clear(); }
 
   /// The callback hears of what changes from now on.
   [[nodiscard]] Handle add(Callback<void(const ClockChange&)> on_change, Name name);
