@@ -120,9 +120,9 @@ TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {
 
 TEST_P(LoopWakeupOnEveryPoller, L6_ClosedDuringASleepItStillEndsIt) {
   const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
-  std::thread other([this, waiting = testing_support::this_thread_number()] {
+  std::thread other([this, number = wakeup_.fd(), waiting = testing_support::this_thread_number()] {
     testing_support::wait_until_asleep(waiting);
-    close_watched();
+    ::close(number);
     wakeup_.signal();
   });
   std::string message = hear(std::nullopt);
