@@ -21,7 +21,7 @@ class LookingAlarm final : public Alarm {
 
  private:
   void arm_at(Duration since_epoch) override {
-    const Duration left = saturating_add(since_epoch, -clock_.wall_now().time_since_epoch());
+    const Duration left = saturating_subtract(since_epoch, clock_.wall_now().time_since_epoch());
     steady_->arm(saturating_add(clock_.now(), std::clamp(left, Duration::zero(), kLook)));
   }
 

@@ -186,7 +186,7 @@ Duration BasicTimerService<ClockT>::remaining(HandlerId id) noexcept {
   affinity().check_or_terminate("Timer::remaining");
   if (!queue_.contains(id.slot)) return Duration::zero();
   const Time deadline = Time(queue_.deadline(id.slot)) - slack_of(timers_.at(id.slot));
-  return std::max(deadline - clock_now(), Duration::zero());
+  return std::max(saturating_subtract(deadline, clock_now()), Duration::zero());
 }
 
 template <class ClockT>

@@ -431,6 +431,22 @@ TEST_F(ClockChangeSimulated, TM7_WithoutTheKernelsHelpAChangeIsFoundWithinASecon
   EXPECT_EQ(1U, told_.size());
 }
 
+TEST_F(ClockChangeSimulated, TM7_AClockAtTheEndOfTheRangeOverflowsNothing) {
+  const WallTimer first = wall_->at(start_, record());
+  turn();
+  const WallTimer never = wall_->at(WallTime::max(), record());
+  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  for (int i = 0; i < 100; ++i) turn();  // from here on the service looks for itself
+  for (const WallTime far : {WallTime::min(), WallTime::max() - 1h, WallTime::min()}) {
+    clock_.set_wall(far);
+    clock_.advance(1s);
+    if (far < start_) {
+      EXPECT_EQ(Duration::max(), never.remaining());
+    }
+  }
+  EXPECT_EQ(1U, told_.size());
+}
+
 TEST_F(ClockChangeSimulated, TM7_AnAlarmThatRingsEarlyNowAndThenIsKept) {
   const int made = alarms_.made;
   const WallTimer timer = wall_->at(start_ + 24h, record());
