@@ -69,7 +69,7 @@ class Client {
 
 }  // namespace
 
-void echo_round(std::size_t requests) {
+void echo_request(std::size_t requests) {
   EchoServer server;
   Client client(server);
   counted([&] {

@@ -26,10 +26,10 @@ const std::map<std::string_view, Workload> workloads = {
     {"timer_cancel", timer_cancel},
     {"timer_fire", timer_fire},
     {"timer_periodic_tick", timer_periodic_tick},
-    {"timer_always_due", timer_always_due},
+    {"timer_wake_up", timer_wake_up},
     {"post", post},
     {"wake_up", wake_up},
-    {"echo_round", echo_round},
+    {"echo_request", echo_request},
     {"accept_churn", accept_churn},
 };
 

@@ -126,7 +126,7 @@ void timer_periodic_tick(std::size_t ticks) {
   require(t.fired == ticks, "not every tick came");
 }
 
-void timer_always_due(std::size_t wake_ups) {
+void timer_wake_up(std::size_t wake_ups) {
   Reactor reactor(on_epoll());
   TimerService timers(reactor);
   std::size_t fired = 0;

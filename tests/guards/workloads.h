@@ -31,13 +31,13 @@ void timer_rearm_later(std::size_t rearms);
 void timer_cancel(std::size_t timers);
 void timer_fire(std::size_t timers);
 void timer_periodic_tick(std::size_t ticks);
-void timer_always_due(std::size_t wake_ups);  // of the kernel's clock, for one timer
+void timer_wake_up(std::size_t wake_ups);  // of the kernel's clock, for one timer
 
 void post(std::size_t functions);    // to a loop that is awake, ten a turn
 void wake_up(std::size_t wake_ups);  // by posting, of a loop that was about to sleep
 
 // The client is in here, too.
-void echo_round(std::size_t requests);
+void echo_request(std::size_t requests);
 void accept_churn(std::size_t connections);
 
 /// A workload that did not do its work has no figure.
