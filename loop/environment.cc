@@ -5,6 +5,8 @@
 
 namespace detent {
 
-const char* environment(const char* name) noexcept { return sys::trusted_environment(name); }
+const char* environment(const char* name) noexcept {
+  return DETENT_ENVIRONMENT ? sys::trusted_environment(name) : nullptr;
+}
 
 }  // namespace detent

@@ -24,10 +24,6 @@ namespace detent::sys {
                                         std::uint32_t mark = 0) noexcept;
 [[nodiscard]] std::uint32_t mark_of(const struct kevent& event) noexcept;
 
-/// What goes with each EVFILT_TIMER: nanoseconds, since the default is milliseconds, and no
-/// slipping where the system lets timers slip.
-extern const std::uint32_t kTimerNotes;
-
 /// The time since the epoch of a clock; wall, boot, else steady.
 [[nodiscard]] Duration now(ClockId id) noexcept;
 

@@ -19,6 +19,12 @@ constexpr int kOnlyOne = 0;
 constexpr Duration kWallClockLook = std::chrono::seconds(10);
 // No kernel refuses this; the longest that they take are lengths of their own.
 constexpr Duration kLongestTimer = std::chrono::hours(24 * 365);
+// Without a unit it is milliseconds.
+#ifdef NOTE_CRITICAL  // macOS, which else moves timers together: kevent(2)
+constexpr std::uint32_t kTimerNotes = NOTE_NSECONDS | NOTE_CRITICAL;
+#else
+constexpr std::uint32_t kTimerNotes = NOTE_NSECONDS;
+#endif
 
 int change_user_event(int kqueue, unsigned flags, std::uint32_t notes) noexcept {
   const std::array changes = {make_change(kOnlyOne, EVFILT_USER, flags, notes)};
