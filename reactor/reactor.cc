@@ -50,7 +50,7 @@ Reactor::State::State(Reactor& made, ReactorOptions options)
       poller(options.poller ? std::move(options.poller) : make_poller()),
       observers(made.is_observed_),
       line(made) {
-  events.reserve(budgets.events);
+  room.resize(budgets.events);
   mailbox->wakeup().watch(*poller, kWakeupId);
   attachment = clock.attach([&made] { return made.run_due(); });
 }

@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -137,7 +138,8 @@ struct Reactor::State {
   bool waited_in_full = false;  // the last wait found nothing until its time was over
   bool is_closing = false;      // ~Reactor has begun
 
-  std::vector<Event> events;   // of this turn, or carried over by an exception
+  std::vector<Event> room;     // for as many events as the budget of a turn
+  std::span<Event> events;     // of this turn, or carried over by an exception; in `room`
   std::size_t next_event = 0;  // before it: done
   struct Again {
     Event event;

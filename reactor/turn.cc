@@ -73,16 +73,13 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   if (!may_sleep && flooded) [[unlikely]]
     let_posts_gather(max_wait);
   next_event = 0;
-  events.clear();
-  struct MarkEnded {  // on a throw too: what the poller has ended it does not know any more
-    State& state;
-    ~MarkEnded() { state.mark_ended(); }
-  } const mark_ended = {*this};
+  events = {};  // in case it throws
   const std::optional<Duration> most = may_sleep ? max_wait : Duration::zero();
   if (observers.any()) [[unlikely]]
     wait_observed(most);
   else
-    poller->wait(events, most);
+    events = poller->wait(room, most);
+  mark_ended();
   mailbox->awake();
   has_now = false;
   waited_in_full = may_sleep && events.empty();
@@ -240,7 +237,7 @@ std::optional<Duration> Reactor::prepare() {
   return std::nullopt;
 }
 
-int Reactor::native_handle() const {
+int Reactor::native_handle() {
   state_->affinity.check("Reactor::native_handle");
   if (state_->poller == nullptr) state_->fail_busy("Reactor::native_handle");
   return state_->poller->native_handle();
@@ -339,7 +336,7 @@ void Reactor::State::run_observed(Callback<void()>& function) {
 
 void Reactor::State::wait_observed(std::optional<Duration> max_wait) {
   const TimePoint before = clock.now();
-  poller->wait(events, max_wait);
+  events = poller->wait(room, max_wait);
   waited += clock.now() - before;
 }
 

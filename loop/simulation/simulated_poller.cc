@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "detent/simulation.h"
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
+#include "detent/simulation.h"
 #include "environment.h"
+#include "pollers/batch.h"
 #include "pollers/pollers.h"
 
 namespace detent {
@@ -45,7 +45,7 @@ Capabilities SimulatedPoller::capabilities() const noexcept {
   return {.edge = true, .priority = true, .read_closed = true, .hangup = true};
 }
 
-int SimulatedPoller::native_handle() const { refuse_native_handle(*this); }
+int SimulatedPoller::native_handle() { refuse_native_handle(*this); }
 
 SimulatedPoller::Entry& SimulatedPoller::entry_of(int fd, const char* call) {
   const auto found = entries_.find(fd);
@@ -90,10 +90,10 @@ std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   return ready;
 }
 
-void SimulatedPoller::collect_injected(std::vector<Event>& events) {
-  const auto most = std::min(events.capacity(), injected_.size());
-  const auto end = injected_.begin() + static_cast<std::ptrdiff_t>(most);
-  events.assign(injected_.begin(), end);
+void SimulatedPoller::collect_injected(Batch& batch) {
+  const auto end =
+      injected_.begin() + static_cast<std::ptrdiff_t>(std::min(batch.room(), injected_.size()));
+  std::for_each(injected_.begin(), end, [&](const Event& event) { batch.push(event); });
   injected_.erase(injected_.begin(), end);
 }
 
@@ -106,42 +106,41 @@ void SimulatedPoller::choose_order() {
   }
 }
 
-void SimulatedPoller::collect(std::vector<Event>& events) {
-  collect_injected(events);
+void SimulatedPoller::collect(Batch& batch) {
+  collect_injected(batch);
   choose_order();
   if (!was_full_) ++lap_;
-  collect_lap(events);
-  if (was_full_ && events.size() < events.capacity()) {
+  collect_lap(batch);
+  if (was_full_ && !batch.full()) {
     ++lap_;
-    collect_lap(events);
+    collect_lap(batch);
   }
-  was_full_ = events.size() == events.capacity();
+  was_full_ = batch.full();
 }
 
 // What is told leaves the order.
-void SimulatedPoller::collect_lap(std::vector<Event>& events) {
-  std::erase_if(order_, [&](int fd) { return tell(fd, events); });
+void SimulatedPoller::collect_lap(Batch& batch) {
+  std::erase_if(order_, [&](int fd) { return tell(fd, batch); });
 }
 
 // False when there is no room, or nothing to tell in this lap.
-bool SimulatedPoller::tell(int fd, std::vector<Event>& events) {
+bool SimulatedPoller::tell(int fd, Batch& batch) {
   Entry& entry = entries_.at(fd);
-  if (entry.lap == lap_ || events.size() == events.capacity()) return false;
+  if (entry.lap == lap_ || batch.full()) return false;
   const std::optional<Ready> ready = report(fd, entry);
   if (!ready) return false;
   entry.lap = lap_;
-  events.push_back({.id = entry.id, .ready = *ready});
+  batch.push({.id = entry.id, .ready = *ready});
   if (ready->invalid) entries_.erase(fd);
   return true;
 }
 
-void SimulatedPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  if (events.capacity() == 0) events.reserve(64);
-  events.clear();
+std::span<Event> SimulatedPoller::wait(std::span<Event> room, std::optional<Duration> max_wait) {
+  Batch batch(room);
   const TimePoint end = saturating_add(clock_.now(), max_wait.value_or(Duration::max()));
   for (;;) {
-    collect(events);
-    if (!events.empty() || (max_wait && end <= clock_.now())) return;
+    collect(batch);
+    if (!batch.empty() || (max_wait && end <= clock_.now())) return batch.events();
     const std::optional<TimePoint> next = clock_.next_deadline();
     if (!clock_.auto_advance_ || (!next && !max_wait)) {
       throw std::logic_error(

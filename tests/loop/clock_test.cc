@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "detent/time.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"

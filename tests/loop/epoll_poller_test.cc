@@ -20,6 +20,7 @@
 #include "support/printing.h"
 #include "support/processes.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -28,6 +29,7 @@ using namespace std::chrono_literals;
 using testing_support::make_socket_pair;
 using testing_support::put;
 using testing_support::system_calls_of;
+using testing_support::wait_into;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -55,7 +57,7 @@ struct Watching {
     events.reserve(64);
     poller->add(pair.near.fd(), kRead, kId);
     put(pair.far.fd());
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
   }
 };
 
@@ -84,7 +86,7 @@ TEST(EpollPoller, D1_APausedDescriptorIsOutOfTheKernel) {
   Watching watching;
   const int fd = watching.pair.near.fd();
   watching.poller->modify(fd, {}, kId);
-  watching.poller->wait(watching.events, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
   EXPECT_EQ(installed(*watching.poller), 0U);
   watching.poller->remove(fd);
   watching.poller->add(fd, {}, kId);
@@ -98,8 +100,8 @@ TEST(EpollPoller, L4_AGhostIsOutOfTheKernelAtTheSecondWait) {
   watching.pair.near.reset();
   watching.poller->remove(fd);
   EXPECT_EQ(installed(*watching.poller), 1U);
-  watching.poller->wait(watching.events, Duration::zero());
-  watching.poller->wait(watching.events, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
   EXPECT_EQ(installed(*watching.poller), 0U);
 }
 
@@ -121,14 +123,14 @@ TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   ASSERT_EQ(::dup3(successor.near.fd(), number, O_CLOEXEC), number);  // closes what it meant
   put(successor.far.fd());
 
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].id, HandlerId{});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].id, kId);
   EXPECT_EQ(events[0].ready, Ready{.invalid = true});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   EXPECT_TRUE(events.empty());
 }
 
@@ -148,14 +150,14 @@ TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
   ASSERT_EQ(::dup3(first_again.fd(), number, O_CLOEXEC), number);
 
   // What the pause takes out is the ghost. The second file is still there, and writable.
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   for (const Event& event : events) EXPECT_EQ(event.id, HandlerId{});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   EXPECT_TRUE(events.empty());
 }
 
 TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
-  const auto calls = calls_of([](Watching& w) { w.poller->wait(w.events, 1h); });
+  const auto calls = calls_of([](Watching& w) { wait_into(w.events, *w.poller, 1h); });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(testing_support::total(*calls), 1);
   EXPECT_EQ(waits_in(*calls), 1);
@@ -167,7 +169,7 @@ TEST(EpollPoller, ChangesThatCancelOutCostNoCall) {
       w.poller->modify(w.pair.near.fd(), kBoth, kId);
       w.poller->modify(w.pair.near.fd(), kRead, kId);
     }
-    w.poller->wait(w.events, Duration::zero());
+    wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(testing_support::total(*calls), 1);
@@ -178,7 +180,7 @@ TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
     for (int i = 0; i < 1001; ++i) {
       w.poller->modify(w.pair.near.fd(), i % 2 == 0 ? kWrite : kRead, kId);
     }
-    w.poller->wait(w.events, Duration::zero());
+    wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(testing_support::total(*calls), 2);
@@ -199,7 +201,7 @@ TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
 
 TEST(EpollPoller, L6_WhatIsReadyForEverIsRegisteredAnewOnceInAThousandWaits) {
   const auto calls = calls_of([](Watching& w) {
-    for (int i = 0; i < 10'000; ++i) w.poller->wait(w.events, Duration::zero());
+    for (int i = 0; i < 10'000; ++i) wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 10);
@@ -209,9 +211,9 @@ TEST(EpollPoller, L6_WhatIsReadyForEverIsRegisteredAnewOnceInAThousandWaits) {
 TEST(EpollPoller, L6_WhatIsReadyInMostWaitsAndNotInAllCostsNothingMore) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 500; ++i) {
-      for (int ready = 0; ready < 7; ++ready) w.poller->wait(w.events, Duration::zero());
+      for (int ready = 0; ready < 7; ++ready) wait_into(w.events, *w.poller, Duration::zero());
       testing_support::take(w.pair.near.fd());
-      w.poller->wait(w.events, Duration::zero());
+      wait_into(w.events, *w.poller, Duration::zero());
       put(w.pair.far.fd());
     }
   });
@@ -226,7 +228,7 @@ TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
       for (int i = 0; i < 2'000; ++i) {
         testing_support::take(w.pair.near.fd());
         put(w.pair.far.fd());
-        w.poller->wait(w.events, Duration::zero());
+        wait_into(w.events, *w.poller, Duration::zero());
       }
     });
     ASSERT_TRUE(calls) << "tracing a child is not allowed here";
@@ -241,12 +243,12 @@ TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
   EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
     ASSERT_TRUE(become_an_old_kernel());
     Watching watching;
-    watching.poller->wait(watching.events, 1h);
+    wait_into(watching.events, *watching.poller, 1h);
     EXPECT_EQ(watching.events.size(), 1U);
     watching.poller->modify(watching.pair.near.fd(), {}, kId);
     for (const Duration d : {Duration(1), Duration(999'999), Duration(2'500'001)}) {
       const TimePoint start = kernel_clock().now();
-      watching.poller->wait(watching.events, d);
+      wait_into(watching.events, *watching.poller, d);
       EXPECT_GE(kernel_clock().now() - start, d);
       EXPECT_TRUE(watching.events.empty());
     }
@@ -261,7 +263,8 @@ TEST(EpollPoller, BE_18_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonge
     Watching watching;
     watching.poller->modify(watching.pair.near.fd(), {}, kId);
     const TimePoint start = kernel_clock().now();
-    watching.poller->wait(watching.events, 2ms);  // ends by a wait of zero, which is another call
+    wait_into(watching.events, *watching.poller,
+              2ms);  // ends by a wait of zero, which is another call
     EXPECT_GE(kernel_clock().now() - start, Duration(2ms));
     EXPECT_TRUE(watching.events.empty());
   }));
@@ -272,7 +275,7 @@ TEST(EpollPoller, D6_DoesNotSpinWhereTheKernelCountsMilliseconds) {
     EXPECT_TRUE(become_an_old_kernel());
     return [watching = std::make_shared<Watching>()] {
       watching->poller->modify(watching->pair.near.fd(), {}, kId);
-      watching->poller->wait(watching->events, 2'500us);
+      wait_into(watching->events, *watching->poller, 2'500us);
     };
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";

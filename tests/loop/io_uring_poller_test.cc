@@ -40,6 +40,7 @@
 #include "support/processes.h"
 #include "support/readiness.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -53,6 +54,7 @@ using testing_support::put;
 using testing_support::SocketPair;
 using testing_support::system_calls_of;
 using testing_support::take;
+using testing_support::wait_into;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -74,7 +76,7 @@ class IoUringPollerTest : public testing::Test {
   }
 
   std::vector<Event>& poll() {
-    poller_->wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   // Registered, and its request in flight.
@@ -237,7 +239,7 @@ TEST_F(IoUringPollerTest, L6_ClosedBeforeItsFirstWaitItIsInvalidOnce) {
   SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
   pair.near.reset();
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
@@ -274,7 +276,7 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
     urgent = true;
     ::send(pair.far.fd(), "!", 1, MSG_OOB);
   });
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   EXPECT_TRUE(urgent) << "during the wait";
   sender.join();
   ASSERT_EQ(events_.size(), 1U);
@@ -314,7 +316,7 @@ TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
     fill(pair->near.fd());
     auto poller = std::shared_ptr<Poller>(make_poller("io_uring"));
     poller->add(pair->near.fd(), kWrite, kFirst);
-    return [=, events = std::vector<Event>()]() mutable { poller->wait(events, 20ms); };
+    return [=, events = std::vector<Event>()]() mutable { wait_into(events, *poller, 20ms); };
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_LE(calls->at(SYS_io_uring_enter), 5);
@@ -428,7 +430,7 @@ struct Watching {
     put(ready.far.fd());
     poller->add(ready.near.fd(), kRead, kFirst);
     poller->add(idle.near.fd(), kRead, kSecond);
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
   }
 };
 
@@ -457,7 +459,7 @@ using IoUringCost = IoUringPollerTest;
 
 TEST_F(IoUringCost, AWaitThatFindsSomethingIsOneEnter) {
   EXPECT_EQ(cost_of([](Watching& w) {
-              for (int i = 0; i < 100; ++i) w.poller->wait(w.events, 1h);
+              for (int i = 0; i < 100; ++i) wait_into(w.events, *w.poller, 1h);
             }),
             (Cost{.others = 0, .enters = 100}));
 }
@@ -465,7 +467,7 @@ TEST_F(IoUringCost, AWaitThatFindsSomethingIsOneEnter) {
 TEST_F(IoUringCost, AWaitThatSleepsIsOneEnter) {
   EXPECT_EQ(cost_of([](Watching& w) {
               w.poller->modify(w.ready.near.fd(), {}, kFirst);
-              w.poller->wait(w.events, 1ms);
+              wait_into(w.events, *w.poller, 1ms);
             }),
             (Cost{.others = 0, .enters = 1}));
 }
@@ -473,7 +475,7 @@ TEST_F(IoUringCost, AWaitThatSleepsIsOneEnter) {
 TEST_F(IoUringCost, OldNewsAreAskedAboutInOneCall) {
   EXPECT_EQ(cost_of([](Watching& w) {
               put(w.idle.far.fd());
-              w.poller->wait(w.events, 1h);
+              wait_into(w.events, *w.poller, 1h);
             }),
             (Cost{.others = 2, .enters = 1}));
 }
@@ -485,7 +487,7 @@ TEST_F(IoUringCost, ChangesThatCancelOutCostNothing) {
                 w.poller->modify(w.idle.near.fd(), {}, kSecond);
                 w.poller->modify(w.idle.near.fd(), kRead, kSecond);
               }
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 0, .enters = 1}));
 }
@@ -495,7 +497,7 @@ TEST_F(IoUringCost, REG_16_ManyChangesRideWithTheWait) {
               for (int i = 0; i < 1001; ++i) {
                 w.poller->modify(w.idle.near.fd(), i % 2 == 0 ? kBoth : kRead, kSecond);
               }
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 0, .enters = 1}));
 }
@@ -509,7 +511,7 @@ TEST_F(IoUringCost, AddsRideWithTheWait) {
   EXPECT_EQ(cost_of([](Watching& w) {
               w.poller->remove(w.ready.near.fd());
               w.poller->add(w.ready.near.fd(), kRead, kFirst);  // asks what kind of file it is
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 1, .enters = 1}));
 }

@@ -39,6 +39,7 @@
 #include "support/processes.h"
 #include "support/readiness.h"
 #include "support/signal_storm.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -50,6 +51,7 @@ using testing_support::make_socket_pair;
 using testing_support::put;
 using testing_support::SocketPair;
 using testing_support::take;
+using testing_support::wait_into;
 
 UniqueFd duplicate_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.fd(), F_DUPFD_CLOEXEC, 0)); }
 
@@ -123,7 +125,7 @@ TEST_P(KernelPoller, REG_06_ItsOwnHandleIsRejectedAndAnotherPollersWorks) {
   put(pair.far.fd());
   EXPECT_TRUE(poll(kFirst).readable);
   take(pair.near.fd());
-  inner->wait(events_, Duration::zero());
+  wait_into(events_, *inner, Duration::zero());
   EXPECT_TRUE(poll().empty());
 }
 
@@ -268,7 +270,7 @@ TEST_P(KernelPoller, D2_ARefusedConnectionIsAnErrorThatTheSocketTells) {
   const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
   ASSERT_EQ(testing_support::connect_to(socket.fd(), address), -1);
   poller_->add(socket.fd(), kWrite, kFirst);
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   const Ready ready = events_[0].ready;
   EXPECT_TRUE(ready.writable);
@@ -293,7 +295,7 @@ TEST_P(KernelPoller, D2_UrgentDataIsPriority) {
   poller_->add(pair.near.fd(), kUrgent, kFirst);
   EXPECT_TRUE(poll().empty());
   ASSERT_EQ(::send(pair.far.fd(), "!", 1, MSG_OOB), 1);
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.priority = true});
   char urgent = 0;
@@ -329,7 +331,7 @@ TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
       testing_support::wait_until_asleep(waiting);
       put(pair.far.fd());
     });
-    poller_->wait(events_, wait);
+    wait_into(events_, *poller_, wait);
     writer.join();
     EXPECT_EQ(events_.size(), 1U);
     take(pair.near.fd());
@@ -341,7 +343,7 @@ TEST_P(KernelPoller, BE_18_SignalsNeitherEndAWaitNorMakeItLonger) {
   poller_->add(pair.near.fd(), kRead, kFirst);
   const testing_support::SignalStorm storm;
   const TimePoint start = kernel_clock().now();
-  poller_->wait(events_, 20ms);  // would never end if each signal began it anew
+  wait_into(events_, *poller_, 20ms);  // would never end if each signal began it anew
   EXPECT_GE(kernel_clock().now() - start, Duration(20ms));
   EXPECT_TRUE(events_.empty());
   EXPECT_GT(storm.handled(), 0) << "otherwise this test shows nothing";
@@ -355,7 +357,7 @@ TEST_P(KernelPoller, BE_18_AWaitWithoutEndOutlivesSignals) {
   const itimerspec later = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 20'000'000}};
   ::timerfd_settime(timer.fd(), 0, &later, nullptr);
   poller_->add(timer.fd(), kRead, kSecond);
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, kSecond);
 }
@@ -367,11 +369,11 @@ TEST_P(KernelPoller, SG_13_AStopOfTheProcessNeitherEndsAWaitNorMakesItLonger) {
   if (waiting == 0) {
     const auto poller = make_poller(GetParam());
     poller->add(end.near.fd(), kRead, kFirst);
-    poller->wait(events_, std::nullopt);
+    wait_into(events_, *poller, std::nullopt);
     const bool first_ended_well = events_.size() == 1;
     poller->remove(end.near.fd());
     const TimePoint start = kernel_clock().now();
-    poller->wait(events_, 20ms);
+    wait_into(events_, *poller, 20ms);
     const bool second_ended_well = events_.empty() && kernel_clock().now() - start >= 20ms;
     ::_exit(first_ended_well && second_ended_well ? 0 : 1);
   }
@@ -426,7 +428,7 @@ TEST_P(KernelPoller, AnotherThreadsWaitSleepsUntilSomethingComes) {
   std::atomic<pid_t> waiting = 0;
   std::thread waiter([&] {
     waiting = testing_support::this_thread_number();
-    poller_->wait(events_, std::nullopt);
+    wait_into(events_, *poller_, std::nullopt);
   });
   while (waiting == 0) std::this_thread::yield();
   testing_support::wait_until_asleep(waiting);
@@ -628,7 +630,7 @@ TEST_P(KernelPollerWithGhost, D7_ALoopThatWatchesTheNativeHandleGoesOnSeeingIt) 
     for (int i = 0; i < 5; ++i) poll();
     put(living.far.fd());
     std::vector<Event> seen;
-    outer->wait(seen, Duration::zero());
+    wait_into(seen, *outer, Duration::zero());
     EXPECT_EQ(seen.size(), 1U);
     take(living.near.fd());
   }
@@ -639,7 +641,7 @@ TEST_P(KernelPollerWithGhost, L6_LeavesNoDescriptorBehind) {
   {
     const auto poller = make_poller(GetParam());
     const Ghost ghost(*poller, kFirst);
-    for (int i = 0; i < 5; ++i) poller->wait(events_, Duration::zero());
+    for (int i = 0; i < 5; ++i) wait_into(events_, *poller, Duration::zero());
   }
   EXPECT_TRUE(before.opened_since().empty());
 }
@@ -773,7 +775,7 @@ TEST_P(KernelPoller, O8_AllItsDescriptorsAreClosedOnExecAndGoWithIt) {
     const auto poller = make_poller(GetParam());
     const SocketPair pair = make_socket_pair();
     poller->add(pair.near.fd(), kBoth, kFirst);
-    poller->wait(events_, Duration::zero());
+    wait_into(events_, *poller, Duration::zero());
     for (const int fd : before.opened_since()) {
       EXPECT_TRUE(testing_support::is_close_on_exec(fd)) << fd;
     }

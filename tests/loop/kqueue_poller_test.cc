@@ -12,6 +12,7 @@
 #include "support/connected_pair.h"
 #include "support/kernel_double.h"
 #include "support/printing.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -21,6 +22,7 @@ using testing_support::make_pipe;
 using testing_support::make_socket_pair;
 using testing_support::put;
 using testing_support::SocketPair;
+using testing_support::wait_into;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -32,7 +34,7 @@ constexpr HandlerId kSecond = {.slot = 2, .generation = 1};
 class KqueuePollerTest : public testing::Test {
  protected:
   std::vector<Event>& poll() {
-    poller_->wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   // That a wait tells of the first alone, and what.

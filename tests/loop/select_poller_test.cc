@@ -19,6 +19,7 @@
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -29,6 +30,7 @@ using testing_support::make_socket_pair;
 using testing_support::open_descriptors;
 using testing_support::put;
 using testing_support::SocketPair;
+using testing_support::wait_into;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kBoth = {.readable = true, .writable = true};
@@ -76,9 +78,9 @@ TEST_F(SelectPoller, D1_ANumberThatDoesNotFitIsRefusedWithTheReason) {
 TEST_F(SelectPoller, L6_AClosedNumberBeyondTheTableOfAForkedChildIsNotReported) {
   EXPECT_TRUE(holds_in_a_forked_child([&] {
     ASSERT_TRUE(goes_unnoticed()) << "otherwise this test shows nothing";
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     EXPECT_TRUE(events_.empty());
-    poller_->wait(events_, 1ms);
+    wait_into(events_, *poller_, 1ms);
     EXPECT_TRUE(events_.empty());
   }));
 }
@@ -89,19 +91,19 @@ TEST_F(SelectPoller, L6_ItIsFoundOutWhenAnotherIsReadyAndNeverTakenForReady) {
   poller_->add(pair.near.fd(), kRead, kSecond);
   EXPECT_TRUE(holds_in_a_forked_child([&] {
     ASSERT_TRUE(goes_unnoticed()) << "otherwise this test shows nothing";
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     ASSERT_EQ(events_.size(), 2U);
     for (const Event& event : events_) {
       EXPECT_EQ(event.ready, event.id == kFirst ? Ready{.invalid = true} : Ready{.readable = true});
     }
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     ASSERT_EQ(events_.size(), 1U);
     EXPECT_EQ(events_[0].id, kSecond);
   }));
 }
 
 TEST_F(SelectPoller, L6_TheParentWhoseTableIsLargeEnoughHearsOfIt) {
-  poller_->wait(events_, 0ns);
+  wait_into(events_, *poller_, 0ns);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, kFirst);
   EXPECT_EQ(events_[0].ready, Ready{.invalid = true});

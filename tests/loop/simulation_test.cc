@@ -18,12 +18,14 @@
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
 using testing_support::is_readable;
+using testing_support::wait_into;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Ready kReadable = {.readable = true};
@@ -51,7 +53,7 @@ class AlarmLoop {
   };
 
   std::size_t turn() {
-    poller_.wait(events_, Duration::zero());
+    wait_into(events_, poller_, Duration::zero());
     for (const Event& event : events_) {
       Row& row = rows_[event.id.slot];
       row.alarm->disarm();
@@ -357,7 +359,7 @@ TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
   poller->add(alarm->fd(), kRead, id_of(1));
   std::vector<Event> events;
   const auto count = [&] {
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
     return events.size();
   };
   alarm->arm(clock.now() + 1h);
@@ -379,7 +381,7 @@ TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
 class SimulatedReadiness : public testing::Test {
  protected:
   std::vector<Event>& poll() {
-    poller_.wait(events_, Duration::zero());
+    wait_into(events_, poller_, Duration::zero());
     return events_;
   }
   Ready poll_one() {
@@ -494,8 +496,8 @@ TEST_F(SimulatedReadiness, D3_AnAlarmIsAnEdgeEachTimeItExpires) {
 TEST_F(SimulatedReadiness, SIM1_AWaitWithNothingToComeIsALogicError) {
   poller_.add(3, kRead, id_of(3));
   const TimePoint start = clock_.now();
-  EXPECT_THROW(poller_.wait(events_, 1s), std::logic_error);
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, poller_, 1s), std::logic_error);
+  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
   EXPECT_EQ(clock_.now(), start) << "auto-advance is off by default";
 }
 
@@ -508,12 +510,12 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheNextDeadline) {
   poller_.add(far->fd(), kRead, id_of(2));
   near->arm(start + 1s);
   far->arm(start + 2s);
-  poller_.wait(events_, std::nullopt);
+  wait_into(events_, poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, id_of(1));
   EXPECT_EQ(clock_.now(), start + 1s);
   near->disarm();
-  poller_.wait(events_, std::nullopt);
+  wait_into(events_, poller_, std::nullopt);
   EXPECT_EQ(events_[0].id, id_of(2));
   EXPECT_EQ(clock_.now(), start + 2s);
 }
@@ -524,7 +526,7 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
   const auto alarm = clock_.make_alarm(ClockId::steady);
   poller_.add(alarm->fd(), kRead, id_of(1));
   alarm->arm(start + 2s);
-  poller_.wait(events_, 1s);
+  wait_into(events_, poller_, 1s);
   EXPECT_TRUE(events_.empty());
   EXPECT_EQ(clock_.now(), start + 1s);
 }
@@ -535,12 +537,12 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceDoesNotGoToTheEndOfTime) {
   const auto alarm = clock_.make_alarm(ClockId::wall);
   poller_.add(alarm->fd(), {.readable = true}, id_of(1));
   alarm->arm(WallTime::max());
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceWithNothingToComeIsALogicErrorToo) {
   clock_.set_auto_advance(true);
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, WhatIsReadyDoesNotWaitForTime) {
@@ -548,7 +550,7 @@ TEST_F(SimulatedReadiness, WhatIsReadyDoesNotWaitForTime) {
   const TimePoint start = clock_.now();
   poller_.add(3, kRead, id_of(3));
   poller_.set_ready(3, kReadable);
-  poller_.wait(events_, 1h);
+  wait_into(events_, poller_, 1h);
   EXPECT_EQ(events_.size(), 1U);
   EXPECT_EQ(clock_.now(), start);
 }
@@ -562,7 +564,7 @@ std::vector<std::uint32_t> orders(SimulatedPoller& poller) {
   std::vector<std::uint32_t> all;
   std::vector<Event> events;
   for (int wait = 0; wait < 5; ++wait) {
-    poller.wait(events, Duration::zero());
+    wait_into(events, poller, Duration::zero());
     EXPECT_EQ(events.size(), 10U);
     for (const Event& event : events) all.push_back(event.id.slot);
   }

@@ -36,6 +36,7 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -50,6 +51,7 @@ using testing_support::make_tcp_socket;
 using testing_support::put;
 using testing_support::SocketPair;
 using testing_support::take;
+using testing_support::wait_into;
 
 constexpr Interest kReadEdge = {.readable = true, .trigger = Trigger::edge};
 constexpr Interest kReadOnce = {.readable = true, .trigger = Trigger::one_shot};
@@ -71,10 +73,10 @@ TEST_P(KqueueObject, K1_ItsOwnDescriptorStandsForAllThatItWatchesInEveryOtherLoo
     SCOPED_TRACE(name);
     const auto outer = make_poller(name);
     outer->add(poller_->native_handle(), kRead, kSecond);
-    outer->wait(events_, Duration::zero());
+    wait_into(events_, *outer, Duration::zero());
     EXPECT_TRUE(events_.empty());
     put(pair.far.fd());
-    outer->wait(events_, Duration::zero());
+    wait_into(events_, *outer, Duration::zero());
     EXPECT_EQ(events_.size(), 1U);
     take(pair.near.fd());
     EXPECT_TRUE(poll().empty());
@@ -114,7 +116,7 @@ class Changing {
     for (const SocketPair& pair : pairs_) {
       poller_->modify(pair.near.fd(), {.readable = !writing_, .writable = writing_}, kId);
     }
-    poller_->wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     if (events_.size() != (writing_ ? pairs_.size() : 0)) std::abort();
   }
 

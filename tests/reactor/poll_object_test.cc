@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
@@ -68,8 +69,8 @@ TEST_P(PollObject, Q4_RemovingWhatWasNeverRegisteredIsNoSuchFileOrDirectory) {
 // ---- Q5: milliseconds here, seconds elsewhere
 
 template <class Time>
-concept WaitsFor = requires(Poller& poller, Reactor& reactor, std::vector<Event>& events, Time t) {
-  poller.wait(events, t);
+concept WaitsFor = requires(Poller& poller, Reactor& reactor, std::span<Event> room, Time t) {
+  poller.wait(room, t);
   reactor.run_once(t);
 };
 static_assert(!WaitsFor<int> && !WaitsFor<long> && !WaitsFor<double>);

@@ -38,6 +38,7 @@
 #include "support/reactor_fixtures.h"
 #include "support/signal_storm.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -50,6 +51,7 @@ using testing_support::make_tcp_pair;
 using testing_support::message_of;
 using testing_support::put;
 using testing_support::SocketPair;
+using testing_support::wait_into;
 
 constexpr Interest kUrgent = {.priority = true};
 
@@ -237,7 +239,7 @@ class Waiting {
     }
     wait();  // what was registered has been handed over by then
   }
-  void wait() { poller_->wait(events_, std::nullopt); }
+  void wait() { wait_into(events_, *poller_, std::nullopt); }
 
  private:
   SocketPair ready_ = make_socket_pair();

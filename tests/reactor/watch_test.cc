@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -445,12 +446,12 @@ class EdgelessPoller final : public Poller {
     poller_.modify(fd, interest, id);
   }
   void remove(int fd) override { poller_.remove(fd); }
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    poller_.wait(events, max_wait);
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return poller_.wait(room, max_wait);
   }
   [[nodiscard]] Capabilities capabilities() const noexcept override { return {}; }
   [[nodiscard]] std::string_view name() const noexcept override { return "edgeless"; }
-  [[nodiscard]] int native_handle() const override { return poller_.native_handle(); }
+  [[nodiscard]] int native_handle() override { return poller_.native_handle(); }
   SimulatedPoller poller_;
 
  private:

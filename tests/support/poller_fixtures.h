@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "detent/poller.h"
+#include "support/wait_into.h"
 
 namespace detent::testing_support {
 
@@ -25,7 +26,7 @@ class PollerOnEveryPoller : public testing::TestWithParam<std::string_view> {
 
   /// What a wait finds, which does not sleep unless told to.
   std::vector<Event>& poll(std::optional<Duration> max_wait = Duration::zero()) {
-    poller_->wait(events_, max_wait);
+    wait_into(events_, *poller_, max_wait);
     return events_;
   }
   /// The last report on `id` in a wait that does not sleep.

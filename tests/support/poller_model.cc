@@ -13,6 +13,7 @@
 #include "support/errors.h"
 #include "support/poller_oracle.h"
 #include "support/readiness.h"
+#include "support/wait_into.h"
 
 namespace detent::testing_support {
 namespace {
@@ -296,7 +297,7 @@ Model::Reports Model::compare(std::size_t capacity) {
   events.reserve(capacity);
   begin_wait();
   look(true);
-  poller_.wait(events, Duration::zero());
+  wait_into(events, poller_, Duration::zero());
   look(false);
 
   ++coverage_.comparisons;

@@ -12,12 +12,14 @@
 #include "detent/timer_fd.h"
 #include "support/conformance.h"
 #include "support/errors.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
 using testing_support::error_of;
+using testing_support::wait_into;
 
 class HowtoInterestOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
@@ -41,7 +43,7 @@ class HowtoInterestOnEveryPoller : public testing::TestWithParam<std::string_vie
 
   // What is said of the timer, which is the only descriptor, right now or within `max_wait`.
   Ready poll(Duration max_wait) {
-    poller_->wait(events_, max_wait);
+    wait_into(events_, *poller_, max_wait);
     EXPECT_LE(events_.size(), 1U);
     return events_.empty() ? Ready{} : events_.front().ready;
   }

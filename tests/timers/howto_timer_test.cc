@@ -30,6 +30,7 @@
 #include "support/kernel_view.h"
 #include "support/readiness.h"
 #include "support/timer_fixtures.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
@@ -37,6 +38,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing_support::be_busy_until;
 using testing_support::error_of;
+using testing_support::wait_into;
 using testing_support::wait_until_readable;
 using Mode = TimerFd::Mode;
 
@@ -176,16 +178,16 @@ TEST_P(HowtoTimerOnEveryPoller, Howto_T10_APollerWaitsForTimersWithReadInterest)
   poller->add(soon.fd(), {.readable = true}, {.slot = 1, .generation = 1});
   poller->add(never.fd(), {.readable = true}, {.slot = 2, .generation = 1});
   std::vector<Event> events;
-  poller->wait(events, 0ns);
+  wait_into(events, *poller, 0ns);
   EXPECT_TRUE(events.empty());
   soon.arm(2ms);
   never.arm(1h);
-  poller->wait(events, std::nullopt);
+  wait_into(events, *poller, std::nullopt);
   ASSERT_EQ(1U, events.size());
   EXPECT_EQ(1U, events[0].id.slot);
   EXPECT_EQ(Ready{.readable = true}, events[0].ready);
   EXPECT_EQ(1U, soon.read());
-  poller->wait(events, 0ns);
+  wait_into(events, *poller, 0ns);
   EXPECT_TRUE(events.empty()) << "read, so no more readable";
 }
 
@@ -334,7 +336,7 @@ TEST_P(HowtoTimerOnEveryPoller, Howto_T16_APollerAloneYieldsPairsOfDescriptorAnd
   std::array<std::uint64_t, 3> expired = {};
   std::vector<Event> events;
   while (seen.size() < 3) {
-    poller->wait(events, 3s);
+    wait_into(events, *poller, 3s);
     ASSERT_FALSE(events.empty());
     for (const Event& event : events) {
       std::ostringstream pair;

@@ -26,6 +26,8 @@
 
 namespace detent {
 
+class Batch;
+
 /// Starts at a fixed instant and moves only by the calls below. One thread. Must outlive its
 /// alarms and the loops made with it.
 class VirtualClock final : public Clock {
@@ -105,10 +107,10 @@ class SimulatedPoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override;
   [[nodiscard]] Capabilities capabilities() const noexcept override;
   [[nodiscard]] std::string_view name() const noexcept override { return "simulated"; }
-  [[nodiscard]] int native_handle() const override;
+  [[nodiscard]] int native_handle() override;
 
  private:
   struct Entry {
@@ -122,11 +124,11 @@ class SimulatedPoller final : public Poller {
 
   Entry& entry_of(int fd, const char* call);
   [[nodiscard]] Ready readiness(int fd) const;
-  void collect(std::vector<Event>& events);
-  void collect_injected(std::vector<Event>& events);
+  void collect(Batch& batch);
+  void collect_injected(Batch& batch);
   void choose_order();
-  void collect_lap(std::vector<Event>& events);
-  bool tell(int fd, std::vector<Event>& events);
+  void collect_lap(Batch& batch);
+  bool tell(int fd, Batch& batch);
   [[nodiscard]] std::optional<Ready> report(int fd, Entry& entry) const;
 
   VirtualClock& clock_;

@@ -151,7 +151,7 @@ class Reactor final : private HandleOwner {
   /// call prepare() and sleep no longer than it says (nullopt: as long as you like); then call
   /// dispatch(), which runs one turn without sleeping and returns how many callbacks ran, as
   /// run_once. Where the poller cannot, native_handle() is not_supported.
-  [[nodiscard]] int native_handle() const;
+  [[nodiscard]] int native_handle();
   [[nodiscard]] std::optional<Duration> prepare();
   std::size_t dispatch();
 

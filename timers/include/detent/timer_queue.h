@@ -21,7 +21,7 @@
 #include <optional>
 #include <vector>
 
-#include "detent/clock.h"
+#include "detent/time.h"
 
 namespace detent {
 
