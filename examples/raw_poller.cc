@@ -59,11 +59,10 @@ int main(int argc, char** argv) {
     for (const detent::Event& event : events) {
       const int fd = as_fd(event.id);
       if (fd == listener.fd()) {
-        std::error_code error;
-        auto accepted = listener.accept(error);
-        if (!accepted || connection) continue;  // a second client is turned away
-        connection = std::move(accepted->socket);
-        std::cout << "Accepted connection from " << accepted->peer.to_string() << std::endl;
+        auto accepted = listener.accept();
+        if (!accepted.socket || connection) continue;  // a second client is turned away
+        connection = std::move(accepted.socket);
+        std::cout << "Accepted connection from " << accepted.peer.to_string() << std::endl;
         poller->add(connection->fd(), {.readable = true}, as_id(connection->fd()));
       } else if (connection && fd == connection->fd()) {
         std::array<std::byte, 1024> data;

@@ -1288,14 +1288,13 @@ class ConnectingOnEveryPoller : public NetOnEveryPoller {
   // Accepts what a listener has and reads it to its end. The loop turns meanwhile: the end may be
   // what it has still to send.
   std::string accept_and_read(Socket& listener) {
-    std::optional<Accepted> accepted;
+    Socket accepted;
     EXPECT_TRUE(run_until([&] {
-      std::error_code nobody_yet;
-      accepted = listener.accept(nobody_yet);
-      return accepted.has_value();
+      accepted = listener.accept().socket;
+      return static_cast<bool>(accepted);
     }));
     if (!accepted) return "nobody came";
-    const int fd = accepted->socket.fd();
+    const int fd = accepted.fd();
     std::string all;
     EXPECT_TRUE(run_until([&] {
       all += take(fd);
@@ -1405,9 +1404,8 @@ class SlowToConnectOnEveryPoller : public ConnectingOnEveryPoller {
   }
   void make_room() {
     for (std::size_t i = 0; i < fillers_.size(); ++i) {
-      std::error_code error;
       wait_for(listener_.fd(), POLLIN);
-      accepted_.push_back(std::move(listener_.accept(error)->socket));
+      accepted_.push_back(listener_.accept().socket);
     }
   }
   Socket listener_ = Socket::listen(Endpoint::parse("127.0.0.1:0"), {.backlog = 1});
