@@ -91,6 +91,7 @@ struct Reactor::State {
   void turn_observed(std::optional<Duration> max_wait);
   inline void go_on(std::optional<Duration> max_wait);
   void finish_interrupted_turn();
+  void prepare_turn();
   inline void begin_turn();
   inline void complete_turn(std::optional<Duration> max_wait);
   void collect_posts();
