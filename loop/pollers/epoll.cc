@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// epoll(7). What the code below works around:
+// epoll(7). One file, since a poller is one class. What the code below works around:
 //  - A registration belongs to the open file *and* the number. If the number is closed while a
 //    duplicate of the file lives, events go on under the old number and nobody can remove them:
 //    epoll_ctl says EBADF or, when the number is taken again, ENOENT. Closing the epoll descriptor

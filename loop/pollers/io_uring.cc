@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// io_uring(7) as a poller. Each descriptor has a request that completes once, when it is ready
-// (IORING_OP_POLL_ADD); the next wait pushes it again, and submits it with the call that waits. If
-// the descriptor is still ready then, it completes at once: a level. What the code below minds:
+// io_uring(7) as a poller. One file, since a poller is one class. Each descriptor has a request that
+// completes once, when it is ready (IORING_OP_POLL_ADD); the next wait pushes it again, and submits
+// it with the call that waits. If the descriptor is still ready then, it completes at once: a level.
+// What the code below minds:
 //  - A request holds its file: while it is in flight, closing the descriptor closes nothing, and
 //    the other side sees no end of file. So remove() withdraws the request, and enters until the
 //    kernel has let go. Not by IORING_OP_POLL_REMOVE: a request that was woken for what has been
