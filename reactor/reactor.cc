@@ -209,6 +209,7 @@ void Reactor::State::change(const Watches::Entry& entry, WatchData& data, Intere
   data.interest = interest;
   data.paused = paused;
   data.concerning = concerning(effective);
+  wake_embedder();
 }
 
 Interest Reactor::interest_of(HandlerId id) const noexcept {
@@ -259,9 +260,13 @@ Handle Reactor::defer(Callback<void()> function, Name name) {
   State& state = *state_;
   state.affinity.check("Reactor::defer");
   check_not_empty(static_cast<bool>(function), "Reactor::defer");
-  if (!state.is_closing) return state.deferred.add(std::move(function), name);
-  drop(std::move(function));
-  return {};
+  if (state.is_closing) {
+    drop(std::move(function));
+    return {};
+  }
+  Handle handle = state.deferred.add(std::move(function), name);
+  state.wake_embedder();
+  return handle;
 }
 
 Handle Reactor::before_wait(Callback<void()> hook, Name name) {

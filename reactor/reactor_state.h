@@ -81,6 +81,11 @@ struct Reactor::State {
   }
   [[noreturn]] static void die_destroyed() noexcept;
 
+  // For an embedder: what it was told by prepare() is so no more. It sleeps on native_handle().
+  void wake_embedder() const noexcept {
+    if (!in_turn) mailbox->interrupt();
+  }
+
   Handle add_hook(HandlerList<void()>& hooks, Callback<void()>&& hook, const Name& name);
   WatchData& data_of(HandlerId id, const char* call);
   void change(const Watches::Entry& entry, WatchData& data, Interest interest, bool paused,

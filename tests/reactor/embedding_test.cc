@@ -57,7 +57,7 @@ class EmbeddedOnEveryPoller : public ReactorOnEveryPoller {
       reactor_.dispatch();
     }
   }
-  [[nodiscard]] bool handle_is_readable() const { return is_readable(reactor_.native_handle()); }
+  [[nodiscard]] bool handle_is_readable() { return is_readable(reactor_.native_handle()); }
 };
 
 TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
@@ -170,6 +170,47 @@ TEST_P(EmbeddedOnEveryPoller, D7_WhatComesAfterPrepareMakesTheHandleReadable) {
       EXPECT_FALSE(handle_is_readable());
     }
   }
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_AChangeOutsideOfATurnAfterPrepareMakesTheHandleReadable) {
+  WatchedSocket socket;
+  socket.send();
+  int calls = 0;
+  Watch watch = reactor_.watch(socket, {}, [&](Ready) { ++calls; });
+  const auto changes = std::vector<std::function<void()>>{
+      [&] { watch.set_interest({.readable = true}); },
+      [&] { watch.set_interest({}); },
+      [&] { watch.pause(); },
+      [&] { watch.resume(); },
+      [&] { testing_support::keep(reactor_.defer([&] { ++calls; })); },
+      [&] { testing_support::keep(reactor_.next_turn([&] { ++calls; })); },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    SCOPED_TRACE(i);
+    while (reactor_.prepare() == Duration::zero()) reactor_.dispatch();
+    EXPECT_FALSE(handle_is_readable());
+    changes[i]();
+    EXPECT_TRUE(handle_is_readable()) << "a host that sleeps must call dispatch() now";
+    reactor_.dispatch();
+    if (i == 0) {
+      EXPECT_EQ(calls, 1) << "the interest is in force in the first dispatch()";
+      socket.receive();
+    }
+  }
+  while (reactor_.prepare() == Duration::zero()) reactor_.dispatch();
+  EXPECT_FALSE(handle_is_readable());
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_ChangesInATurnOrBeforePrepareWriteNothing) {
+  WatchedSocket socket;
+  Watch watch = reactor_.watch(socket, {}, [](Ready) {});
+  watch.set_interest({.readable = true});
+  reactor_.post([&] { watch.set_interest({}); });
+  EXPECT_EQ(reactor_.prepare(), Duration::zero());
+  reactor_.dispatch();
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  EXPECT_FALSE(handle_is_readable());
 }
 
 TEST_P(EmbeddedOnEveryPoller, D7_PrepareAppliesChangesOfInterest) {
