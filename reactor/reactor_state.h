@@ -37,6 +37,13 @@ enum class Phase : std::uint8_t { idle, begun, waited, collected };
 
 using Watches = HandlerTable<void(Ready), WatchData>;
 
+[[noreturn]] void fail_empty(const char* call);
+/// Throws std::invalid_argument for an empty callback, which `call` was given.
+inline void check_not_empty(bool has_function, const char* call) {
+  if (!has_function) [[unlikely]]
+    fail_empty(call);
+}
+
 struct Reactor::State {
   State(Reactor& reactor, ReactorOptions options);
 
