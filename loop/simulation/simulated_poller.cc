@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "simulated_poller.h"
+
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
-#include "detent/simulation.h"
-#include "environment.h"
-#include "pollers/batch.h"
 #include "pollers/pollers.h"
 
 namespace detent {
 namespace {
-
-std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
-  if (seed) return *seed;
-  if (const char* text = environment("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
-  return std::random_device()();
-}
 
 // What a kernel tells: what was asked for, and what comes unasked.
 Ready masked(Ready ready, Interest interest) {
@@ -31,15 +23,6 @@ Ready masked(Ready ready, Interest interest) {
 }
 
 }  // namespace
-
-SimulatedPoller::SimulatedPoller(VirtualClock& clock, std::optional<std::uint64_t> seed)
-    : clock_(clock), seed_(choose_seed(seed)), random_(seed_) {}
-
-void SimulatedPoller::set_ready(int fd, Ready ready) {
-  if (ready.hangup) ready.readable = true;
-  ready_[fd] = ready;
-  if (const auto found = entries_.find(fd); found != entries_.end()) found->second.reported = {};
-}
 
 Capabilities SimulatedPoller::capabilities() const noexcept {
   return {.edge = true, .priority = true, .read_closed = true, .hangup = true};
@@ -70,19 +53,12 @@ void SimulatedPoller::remove(int fd) {
   entries_.erase(fd);
 }
 
-Ready SimulatedPoller::readiness(int fd) const {
-  const auto found = ready_.find(fd);
-  Ready ready = found == ready_.end() ? Ready{} : found->second;
-  if (clock_.expiry(fd) != 0) ready.readable = true;
-  return ready;
-}
-
 // What to tell of this descriptor now, if anything.
 std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   if (entry.interest.empty() || entry.silent) return std::nullopt;
-  const Ready ready = masked(readiness(fd), entry.interest);
-  const std::uint64_t expiry = clock_.expiry(fd);
-  if (std::exchange(entry.expiry, expiry) != expiry) entry.reported = {};
+  const auto [all, change] = simulation_.readiness(fd);
+  const Ready ready = masked(all, entry.interest);
+  if (std::exchange(entry.change, change) != change) entry.reported = {};
   const Ready told = std::exchange(entry.reported, ready);
   if (ready == Ready{}) return std::nullopt;
   if (entry.interest.trigger == Trigger::edge && (ready & told) == ready) return std::nullopt;
@@ -91,10 +67,11 @@ std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
 }
 
 void SimulatedPoller::collect_injected(Batch& batch) {
+  std::vector<Event>& injected = simulation_.injected_;
   const auto end =
-      injected_.begin() + static_cast<std::ptrdiff_t>(std::min(batch.room(), injected_.size()));
-  std::for_each(injected_.begin(), end, [&](const Event& event) { batch.push(event); });
-  injected_.erase(injected_.begin(), end);
+      injected.begin() + static_cast<std::ptrdiff_t>(std::min(batch.room(), injected.size()));
+  std::for_each(injected.begin(), end, [&](const Event& event) { batch.push(event); });
+  injected.erase(injected.begin(), end);
 }
 
 // Not by std::shuffle: the same seed has to give the same order with every standard library.
@@ -137,16 +114,16 @@ bool SimulatedPoller::tell(int fd, Batch& batch) {
 
 std::span<Event> SimulatedPoller::wait(std::span<Event> room, std::optional<Duration> max_wait) {
   Batch batch(room);
-  const TimePoint end = saturating_add(clock_.now(), max_wait.value_or(Duration::max()));
+  const TimePoint end = saturating_add(simulation_.now(), max_wait.value_or(Duration::max()));
   for (;;) {
     collect(batch);
-    if (!batch.empty() || (max_wait && end <= clock_.now())) return batch.events();
-    const std::optional<TimePoint> next = clock_.next_deadline();
-    if (!clock_.auto_advance_ || (!next && !max_wait)) {
+    if (!batch.empty() || (max_wait && end <= simulation_.now())) return batch.events();
+    const std::optional<TimePoint> next = simulation_.next_deadline();
+    if (!simulation_.auto_advance_ || (!next && !max_wait)) {
       throw std::logic_error(
-          "SimulatedPoller::wait: nothing is ready and nothing will be; advance the clock");
+          "Poller::wait: nothing is ready and nothing will be; advance the clock");
     }
-    clock_.move_to(std::min(next.value_or(end), end));
+    simulation_.move_to(std::min(next.value_or(end), end));
   }
 }
 

@@ -20,8 +20,8 @@ class CalendarPage : public testing::Test {
  protected:
   CalendarPage() { clock_.set_wall(instant("2026-03-28T12:00:00Z")); }
 
-  VirtualClock clock_;
-  Reactor reactor{{.poller = std::make_unique<SimulatedPoller>(clock_), .clock = &clock_}};
+  Simulation clock_;
+  Reactor reactor{{.poller = clock_.make_poller(), .clock = &clock_}};
 };
 
 TEST_F(CalendarPage, TM11_AReportOnWorkingDays) {

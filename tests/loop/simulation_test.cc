@@ -35,14 +35,16 @@ HandlerId id_of(int fd) { return {.slot = static_cast<std::uint32_t>(fd), .gener
 // The smallest loop: its callbacks are alarms', each with the descriptor's number as its name.
 class AlarmLoop {
  public:
-  explicit AlarmLoop(VirtualClock& clock, std::optional<std::uint64_t> seed = std::nullopt)
-      : clock_(clock), poller_(clock, seed), attached_(clock.attach([this] { return turn(); })) {}
+  explicit AlarmLoop(Simulation& clock, std::optional<std::uint64_t> seed = std::nullopt)
+      : clock_(clock),
+        poller_(clock.make_poller(seed)),
+        attached_(clock.attach([this] { return turn(); })) {}
 
   using OnExpiry = Callback<void(Alarm&)>;
   Alarm& add(OnExpiry on_expiry, ClockId id = ClockId::steady) {
     rows_.push_back({clock_.make_alarm(id), std::move(on_expiry)});
     const int fd = rows_.back().alarm->fd();
-    poller_.add(fd, kRead, {static_cast<std::uint32_t>(rows_.size() - 1), 1});
+    poller_->add(fd, kRead, {static_cast<std::uint32_t>(rows_.size() - 1), 1});
     return *rows_.back().alarm;
   }
 
@@ -53,7 +55,7 @@ class AlarmLoop {
   };
 
   std::size_t turn() {
-    wait_into(events_, poller_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     for (const Event& event : events_) {
       Row& row = rows_[event.id.slot];
       row.alarm->disarm();
@@ -62,8 +64,8 @@ class AlarmLoop {
     return events_.size();
   }
 
-  VirtualClock& clock_;
-  SimulatedPoller poller_;
+  Simulation& clock_;
+  std::unique_ptr<Poller> poller_;
   std::vector<Row> rows_;
   std::vector<Event> events_;
   Handle attached_;
@@ -71,7 +73,7 @@ class AlarmLoop {
 
 class VirtualTime : public testing::Test {
  protected:
-  VirtualClock clock_;
+  Simulation clock_;
   const TimePoint start_ = clock_.now();
   const WallTime wall_start_ = clock_.wall_now();
   const BootTime boot_start_ = clock_.boot_now();
@@ -79,8 +81,8 @@ class VirtualTime : public testing::Test {
 
 TEST_F(VirtualTime, StandsStillAndStartsAtTheSameInstantEachTime) {
   EXPECT_EQ(clock_.now(), start_);
-  EXPECT_EQ(VirtualClock().now(), start_);
-  EXPECT_EQ(VirtualClock().wall_now(), wall_start_);
+  EXPECT_EQ(Simulation().now(), start_);
+  EXPECT_EQ(Simulation().wall_now(), wall_start_);
 }
 
 TEST_F(VirtualTime, AdvancingMovesAllThreeClocks) {
@@ -353,7 +355,7 @@ INSTANTIATE_TEST_SUITE_P(OnEveryPoller, VirtualAlarmOnEachPoller, testing::Value
                          [](const auto& param) { return std::string(param.param); });
 
 TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
-  VirtualClock clock;
+  Simulation clock;
   const auto alarm = clock.make_alarm(ClockId::steady);
   const auto poller = make_poller(GetParam());
   poller->add(alarm->fd(), kRead, id_of(1));
@@ -381,7 +383,7 @@ TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
 class SimulatedReadiness : public testing::Test {
  protected:
   std::vector<Event>& poll() {
-    wait_into(events_, poller_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   Ready poll_one() {
@@ -390,26 +392,26 @@ class SimulatedReadiness : public testing::Test {
     return events_.empty() ? Ready{} : events_[0].ready;
   }
 
-  VirtualClock clock_;
-  SimulatedPoller poller_{clock_};
+  Simulation clock_;
+  std::unique_ptr<Poller> poller_ = clock_.make_poller();
   std::vector<Event> events_;
 };
 
 TEST_F(SimulatedReadiness, IsWhatTheTestSays) {
-  poller_.add(3, {.readable = true, .writable = true, .priority = true}, id_of(3));
+  poller_->add(3, {.readable = true, .writable = true, .priority = true}, id_of(3));
   const Ready all = {
       .readable = true, .writable = true, .priority = true, .read_closed = true, .error = true};
-  poller_.set_ready(3, all);
+  clock_.set_ready(3, all);
   EXPECT_EQ(poll_one(), all);
   EXPECT_EQ(events_[0].id, id_of(3));
-  poller_.set_ready(3, {});
+  clock_.set_ready(3, {});
   EXPECT_TRUE(poll().empty());
 }
 
 TEST_F(SimulatedReadiness, MayBeSetBeforeTheDescriptorIsAdded) {
-  poller_.set_ready(3, kReadable);
+  clock_.set_ready(3, kReadable);
   EXPECT_TRUE(poll().empty());
-  poller_.add(3, kRead, id_of(3));
+  poller_->add(3, kRead, id_of(3));
   EXPECT_EQ(poll_one(), kReadable);
 }
 
@@ -420,33 +422,33 @@ TEST_F(SimulatedReadiness, TellsOnlyWhatWasAskedAndWhatComesUnasked) {
                      .read_closed = true,
                      .hangup = true,
                      .error = true};
-  poller_.set_ready(3, all);
-  poller_.add(3, {.writable = true}, id_of(3));
+  clock_.set_ready(3, all);
+  poller_->add(3, {.writable = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .writable = true, .hangup = true, .error = true}));
-  poller_.modify(3, {.priority = true}, id_of(3));
+  poller_->modify(3, {.priority = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .priority = true, .hangup = true, .error = true}));
 }
 
 TEST_F(SimulatedReadiness, D2_HangUpImpliesReadable) {
-  poller_.set_ready(3, {.hangup = true});
-  poller_.add(3, {.writable = true}, id_of(3));
+  clock_.set_ready(3, {.hangup = true});
+  poller_->add(3, {.writable = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .hangup = true}));
 }
 
 TEST_F(SimulatedReadiness, L6_InvalidIsReportedOnceAndEndsTheRegistration) {
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, {.invalid = true});
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, {.invalid = true});
   EXPECT_EQ(poll_one(), Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(testing_support::error_of([&] { poller_.remove(3); }),
+  EXPECT_EQ(testing_support::error_of([&] { poller_->remove(3); }),
             std::errc::no_such_file_or_directory);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {
   const Event stale = {.id = {.slot = 77, .generation = 5}, .ready = {.error = true}};
   const Event nobody = {.id = {}, .ready = {}};
-  poller_.inject(stale);
-  poller_.inject(nobody);
+  clock_.inject(stale);
+  clock_.inject(nobody);
   ASSERT_EQ(poll().size(), 2U);
   EXPECT_EQ(events_[0].id, stale.id);
   EXPECT_EQ(events_[0].ready, stale.ready);
@@ -455,9 +457,9 @@ TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {
 }
 
 TEST_F(SimulatedReadiness, SIM1_InjectedEventsComeBesideReadyOnes) {
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, kReadable);
-  poller_.inject({.id = id_of(3), .ready = {.writable = true}});
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, kReadable);
+  clock_.inject({.id = id_of(3), .ready = {.writable = true}});
   ASSERT_EQ(poll().size(), 2U);
   EXPECT_EQ(events_[0].ready, Ready{.writable = true}) << "spurious, and before the true one";
   EXPECT_EQ(events_[1].ready, kReadable);
@@ -465,7 +467,7 @@ TEST_F(SimulatedReadiness, SIM1_InjectedEventsComeBesideReadyOnes) {
 
 TEST_F(SimulatedReadiness, D5_InjectedEventsKeepToTheBatchToo) {
   events_.reserve(2);
-  for (std::uint32_t i = 1; i <= 3; ++i) poller_.inject({.id = {i, 1}, .ready = kReadable});
+  for (std::uint32_t i = 1; i <= 3; ++i) clock_.inject({.id = {i, 1}, .ready = kReadable});
   EXPECT_EQ(poll().size(), 2U);
   EXPECT_EQ(poll().size(), 1U);
   EXPECT_EQ(events_[0].id.slot, 3U);
@@ -473,18 +475,18 @@ TEST_F(SimulatedReadiness, D5_InjectedEventsKeepToTheBatchToo) {
 }
 
 TEST_F(SimulatedReadiness, D3_AnEdgeThatGainsABitIsReported) {
-  poller_.add(3, {.readable = true, .writable = true, .trigger = Trigger::edge}, id_of(3));
-  poller_.set_ready(3, {.writable = true});
+  poller_->add(3, {.readable = true, .writable = true, .trigger = Trigger::edge}, id_of(3));
+  clock_.set_ready(3, {.writable = true});
   EXPECT_EQ(poll_one(), Ready{.writable = true});
   EXPECT_TRUE(poll().empty());
-  poller_.set_ready(3, {.readable = true, .writable = true});
+  clock_.set_ready(3, {.readable = true, .writable = true});
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .writable = true}));
   EXPECT_TRUE(poll().empty());
 }
 
 TEST_F(SimulatedReadiness, D3_AnAlarmIsAnEdgeEachTimeItExpires) {
   const auto alarm = clock_.make_alarm(ClockId::steady);
-  poller_.add(alarm->fd(), {.readable = true, .trigger = Trigger::edge}, id_of(3));
+  poller_->add(alarm->fd(), {.readable = true, .trigger = Trigger::edge}, id_of(3));
   for (int round = 0; round < 3; ++round) {
     alarm->arm(clock_.now() + 1s);
     clock_.pass(1s);
@@ -494,10 +496,10 @@ TEST_F(SimulatedReadiness, D3_AnAlarmIsAnEdgeEachTimeItExpires) {
 }
 
 TEST_F(SimulatedReadiness, SIM1_AWaitWithNothingToComeIsALogicError) {
-  poller_.add(3, kRead, id_of(3));
+  poller_->add(3, kRead, id_of(3));
   const TimePoint start = clock_.now();
-  EXPECT_THROW(wait_into(events_, poller_, 1s), std::logic_error);
-  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, 1s), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
   EXPECT_EQ(clock_.now(), start) << "auto-advance is off by default";
 }
 
@@ -506,16 +508,16 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheNextDeadline) {
   const TimePoint start = clock_.now();
   const auto near = clock_.make_alarm(ClockId::steady);
   const auto far = clock_.make_alarm(ClockId::steady);
-  poller_.add(near->fd(), kRead, id_of(1));
-  poller_.add(far->fd(), kRead, id_of(2));
+  poller_->add(near->fd(), kRead, id_of(1));
+  poller_->add(far->fd(), kRead, id_of(2));
   near->arm(start + 1s);
   far->arm(start + 2s);
-  wait_into(events_, poller_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, id_of(1));
   EXPECT_EQ(clock_.now(), start + 1s);
   near->disarm();
-  wait_into(events_, poller_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   EXPECT_EQ(events_[0].id, id_of(2));
   EXPECT_EQ(clock_.now(), start + 2s);
 }
@@ -524,9 +526,9 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
   clock_.set_auto_advance(true);
   const TimePoint start = clock_.now();
   const auto alarm = clock_.make_alarm(ClockId::steady);
-  poller_.add(alarm->fd(), kRead, id_of(1));
+  poller_->add(alarm->fd(), kRead, id_of(1));
   alarm->arm(start + 2s);
-  wait_into(events_, poller_, 1s);
+  wait_into(events_, *poller_, 1s);
   EXPECT_TRUE(events_.empty());
   EXPECT_EQ(clock_.now(), start + 1s);
 }
@@ -535,36 +537,38 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceDoesNotGoToTheEndOfTime) {
   clock_.set_auto_advance(true);
   const auto alarm = clock_.make_alarm(ClockId::wall);
-  poller_.add(alarm->fd(), {.readable = true}, id_of(1));
+  poller_->add(alarm->fd(), {.readable = true}, id_of(1));
   alarm->arm(WallTime::max());
-  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceWithNothingToComeIsALogicErrorToo) {
   clock_.set_auto_advance(true);
-  EXPECT_THROW(wait_into(events_, poller_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, WhatIsReadyDoesNotWaitForTime) {
   clock_.set_auto_advance(true);
   const TimePoint start = clock_.now();
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, kReadable);
-  wait_into(events_, poller_, 1h);
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, kReadable);
+  wait_into(events_, *poller_, 1h);
   EXPECT_EQ(events_.size(), 1U);
   EXPECT_EQ(clock_.now(), start);
 }
 
 // The orders in which ten that are ready at once are reported, over some waits.
-std::vector<std::uint32_t> orders(SimulatedPoller& poller) {
+std::vector<std::uint32_t> orders(std::uint64_t seed) {
+  Simulation simulation(seed);
+  const auto poller = simulation.make_poller();
   for (int fd = 1; fd <= 10; ++fd) {
-    poller.add(fd, kRead, id_of(fd));
-    poller.set_ready(fd, kReadable);
+    poller->add(fd, kRead, id_of(fd));
+    simulation.set_ready(fd, kReadable);
   }
   std::vector<std::uint32_t> all;
   std::vector<Event> events;
   for (int wait = 0; wait < 5; ++wait) {
-    wait_into(events, poller, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
     EXPECT_EQ(events.size(), 10U);
     for (const Event& event : events) all.push_back(event.id.slot);
   }
@@ -572,34 +576,25 @@ std::vector<std::uint32_t> orders(SimulatedPoller& poller) {
 }
 
 TEST(SimulatedSeed, SIM1_TheSameSeedReplaysTheSameOrder) {
-  VirtualClock clock;
-  SimulatedPoller first(clock, 42);
-  SimulatedPoller again(clock, 42);
-  SimulatedPoller other(clock, 43);
-  EXPECT_EQ(first.seed(), 42U);
-  const auto order = orders(first);
-  EXPECT_EQ(order, orders(again));
-  EXPECT_NE(order, orders(other));
+  EXPECT_EQ(Simulation(42).seed(), 42U);
+  EXPECT_EQ(orders(42), orders(42));
+  EXPECT_NE(orders(42), orders(43));
 }
 
 TEST(SimulatedSeed, SIM1_TiesAreShuffledDifferentlyAtEachWait) {
-  VirtualClock clock;
-  SimulatedPoller poller(clock, 42);
-  const auto all = orders(poller);
+  const auto all = orders(42);
   EXPECT_FALSE(std::equal(all.begin(), all.begin() + 10, all.begin() + 10));
 }
 
 TEST(SimulatedSeed, SIM1_ItsOrderIsTheSameWithEveryStandardLibrary) {
-  VirtualClock clock;
-  SimulatedPoller poller(clock, 42);
-  const auto all = orders(poller);
+  const auto all = orders(42);
   EXPECT_EQ(std::vector(all.begin(), all.begin() + 10),
             (std::vector<std::uint32_t>{2, 8, 10, 1, 4, 9, 5, 3, 6, 7}));
 }
 
 TEST(SimulatedSeed, SIM1_AlarmsOfOneInstantAreShuffledToo) {
   const auto order_with = [](std::uint64_t seed) {
-    VirtualClock clock;
+    Simulation clock;
     AlarmLoop loop(clock, seed);
     std::string seen;
     for (const char name : std::string("abcdefgh")) {
@@ -618,11 +613,10 @@ TEST(SimulatedSeed, SIM1_TheEnvironmentsSeedIsUsedUnlessOneIsGiven) {
   const std::optional<std::string> restore =
       before == nullptr ? std::nullopt : std::optional<std::string>(before);
   ::setenv("DETENT_SEED", "18446744073709551615", 1);
-  VirtualClock clock;
-  EXPECT_EQ(SimulatedPoller(clock).seed(), UINT64_MAX);
-  EXPECT_EQ(SimulatedPoller(clock, 7).seed(), 7U);
+  EXPECT_EQ(Simulation().seed(), UINT64_MAX);
+  EXPECT_EQ(Simulation(7).seed(), 7U);
   ::unsetenv("DETENT_SEED");
-  EXPECT_NE(SimulatedPoller(clock).seed(), SimulatedPoller(clock).seed());
+  EXPECT_NE(Simulation().seed(), Simulation().seed());
   if (restore) ::setenv("DETENT_SEED", restore->c_str(), 1);
 }
 

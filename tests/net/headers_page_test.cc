@@ -163,12 +163,11 @@ TEST(HeadersPage, D3_APollerIsOfUseByItself) {
 
 TEST(HeadersPage, SIM1_AnHourOfTicksTakesNoTime) {
   int count = 0;
-  detent::VirtualClock clock;
-  detent::Reactor reactor(
-      {.poller = std::make_unique<detent::SimulatedPoller>(clock), .clock = &clock});
+  detent::Simulation simulation;
+  detent::Reactor reactor({.poller = simulation.make_poller(), .clock = &simulation});
   detent::TimerService timers(reactor);
   auto tick = timers.every(1s, [&] { ++count; });
-  clock.advance(1h);  // count is 3600 now, and no time has passed
+  simulation.advance(1h);  // count is 3600 now, and no time has passed
   EXPECT_EQ(count, 3600);
 }
 
@@ -309,8 +308,8 @@ void use(std::uint64_t ticks) { used_ticks += ticks; }
 
 TEST(HeadersPage, TM3_OnceAndAgainAndAgain) {
   used_ticks = 0;
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
   testing::internal::CaptureStdout();
   detent::TimerService timers(reactor);
   auto once = timers.after(250ms, [] { std::puts("now"); });

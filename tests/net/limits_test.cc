@@ -73,7 +73,7 @@ class LimitsOnEveryPoller : public testing::TestWithParam<std::string_view> {
   }
 
   Refusals refusals_;
-  VirtualClock clock_;
+  Simulation clock_;
   Reactor reactor_;
   TimerService timers_{reactor_};
   std::vector<std::error_code> troubles_, closed_;

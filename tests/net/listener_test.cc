@@ -120,7 +120,7 @@ class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
   }
 
   const std::size_t accepts_per_turn_;
-  VirtualClock clock_;
+  Simulation clock_;
   Reactor reactor_;
   TimerService timers_{reactor_};
   std::vector<Socket> accepted_;

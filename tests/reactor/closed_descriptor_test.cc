@@ -265,7 +265,7 @@ class ClosedInSimulation : public SimulatedReactor {};
 TEST_F(ClosedInSimulation, L6_AWatchEndedByThePollerMayBeDestroyedBeforeItIsDispatched) {
   Watch watch = reactor_->watch(kFirst, {.readable = true}, [](Ready) { FAIL(); });
   const Handle hook = reactor_->after_wait([&] { watch.cancel(); });
-  poller_->set_ready(kFirst, {.invalid = true});
+  clock_.set_ready(kFirst, {.invalid = true});
   EXPECT_EQ(turn(), 0U);
   EXPECT_FALSE(watch.active());
 }
@@ -277,7 +277,7 @@ TEST_F(ClosedInSimulation, L6_AnInvalidDescriptorIsToldToAPausedWatchToo) {
   const Handle hook = reactor_->after_wait([&] {
     if (watch.active()) watch.set_interest({});
   });
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.invalid = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.invalid = true}});
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.invalid = true}}));
 }

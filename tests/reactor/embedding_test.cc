@@ -351,7 +351,7 @@ TEST_F(EmbeddedSimulation, D7_WithoutANativeHandlePrepareAndDispatchWorkAllTheSa
   const Watch watch = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
   EXPECT_EQ(reactor_->prepare(), std::nullopt);
   EXPECT_EQ(reactor_->dispatch(), 0U);
-  poller_->set_ready(kFirst, {.readable = true});
+  clock_.set_ready(kFirst, {.readable = true});
   EXPECT_EQ(reactor_->prepare(), Duration::zero());
   EXPECT_EQ(calls, 0) << "prepare calls nobody but hooks";
   EXPECT_EQ(reactor_->dispatch(), 1U);

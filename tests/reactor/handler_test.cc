@@ -75,8 +75,8 @@ TEST_P(HandlerInATurn, O6_AHookThatAlwaysThrowsKeepsNoDescriptorWaiting) {
 DETENT_ON_EVERY_POLLER(HandlerInATurn);
 
 TEST(VirtualTimeOfAStoppedLoop, SIM1_AnAdvanceLeavesAPendingStopAlone) {
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
   const auto alarm = clock.make_alarm(ClockId::steady);
   std::optional<TimePoint> called;
   const Watch watch = reactor.watch(*alarm, {.readable = true}, [&](Ready) {

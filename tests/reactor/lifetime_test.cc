@@ -302,7 +302,7 @@ TEST_F(LifetimeInEitherOrder, CB_03_WhicheverOfTwoReadyWatchesIsCalledFirstMayEn
     std::vector<std::size_t> called;
     for (const std::size_t i : {0U, 1U}) {
       const int fd = kFirst + static_cast<int>(i);
-      poller_->set_ready(fd, {.readable = true});
+      clock_.set_ready(fd, {.readable = true});
       watches[i] = reactor_->watch(fd, {.readable = true}, [&, i](Ready) {
         called.push_back(i);
         watches[1 - i] = Watch();

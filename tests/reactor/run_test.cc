@@ -504,9 +504,9 @@ TEST_F(RunInVirtualTime, O4_WhatRunsNoCallbackDoesNotEndRunOnce) {
   Watch watch = reactor_->watch(*alarm, {.readable = true}, [](Ready) {});
   const Handle hook = reactor_->after_wait([&, left = 5]() mutable {
     // Stale numbers, and events that the interest filters out, end waits all the time.
-    if (left-- > 0) poller_->inject({.id = {.slot = 5, .generation = 77}, .ready = {}});
+    if (left-- > 0) clock_.inject({.id = {.slot = 5, .generation = 77}, .ready = {}});
   });
-  poller_->inject({.id = {.slot = 5, .generation = 77}, .ready = {.readable = true}});
+  clock_.inject({.id = {.slot = 5, .generation = 77}, .ready = {.readable = true}});
   const TimePoint start = clock_.now();
   EXPECT_EQ(reactor_->run_once(2s), 0U);
   EXPECT_EQ(clock_.now(), start + 2s);

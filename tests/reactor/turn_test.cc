@@ -353,7 +353,7 @@ DETENT_ON_EVERY_POLLER(TurnOnEveryPoller);
 class TurnTime : public SimulatedReactor {
  protected:
   Watch ready_watch(int fd, Callback<void(Ready)> on_ready) {
-    poller_->set_ready(fd, {.readable = true});
+    clock_.set_ready(fd, {.readable = true});
     return reactor_->watch(fd, {.readable = true}, std::move(on_ready));
   }
 };

@@ -328,7 +328,7 @@ class InterestInForce : public SimulatedReactor {
     int calls = 0;
     for (const std::size_t i : {0U, 1U}) {
       const int fd = kFirst + static_cast<int>(i);
-      poller_->set_ready(fd, kAll);
+      clock_.set_ready(fd, kAll);
       watches[i] = reactor_->watch(fd, {.readable = true, .writable = true}, [&, i](Ready ready) {
         if (++calls == 1) return change(watches[1 - i]);
         told.push_back(ready);
@@ -355,7 +355,7 @@ TEST_F(InterestInForce, L4_ASiblingThatWasPausedIsNotCalled) {
 }
 
 TEST_F(InterestInForce, L4_AnEventIsOfTheInterestThatWasWaitedForNotOfALaterOne) {
-  poller_->set_ready(kFirst, {.readable = true, .writable = true});
+  clock_.set_ready(kFirst, {.readable = true, .writable = true});
   std::vector<Ready> told;
   Watch watch =
       reactor_->watch(kFirst, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
@@ -366,7 +366,7 @@ TEST_F(InterestInForce, L4_AnEventIsOfTheInterestThatWasWaitedForNotOfALaterOne)
 }
 
 TEST_F(InterestInForce, CB_05_AfterAWatchEndedInItsCallbackTheRestOfItsEventIsDropped) {
-  poller_->set_ready(kFirst, {.readable = true, .writable = true});
+  clock_.set_ready(kFirst, {.readable = true, .writable = true});
   int calls = 0;
   Watch watch;
   watch = reactor_->watch(kFirst, {.readable = true, .writable = true}, [&](Ready) {
@@ -382,10 +382,10 @@ TEST_F(InterestInForce, L4_ASpuriousReadinessThatNobodyAskedForIsNotTold) {
   int calls = 0;
   const Watch watch = reactor_->watch(kFirst, {.writable = true}, [&](Ready) { ++calls; });
   // The first registration of a loop.
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
   turn();
   EXPECT_EQ(calls, 0);
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.writable = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.writable = true}});
   turn();
   EXPECT_EQ(calls, 1) << "the number is right";
 }
@@ -395,17 +395,17 @@ TEST_F(InterestInForce, Howto_T25_AStaleEventReachesNobodyAndIsCounted) {
   Watch watch = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
   EXPECT_EQ(reactor_->counters().stale_events, 0U);
   watch.cancel();
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
   EXPECT_EQ(turn(), 0U);
   EXPECT_EQ(reactor_->counters().stale_events, 1U);
 
   // Its slot has a new tenant now, whom the old number must not reach.
   const Watch next = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.readable = true}});
   EXPECT_EQ(turn(), 0U);
   EXPECT_EQ(reactor_->counters().stale_events, 2U);
   for (const HandlerId unknown : {HandlerId{}, HandlerId{.slot = 9'999, .generation = 1}}) {
-    poller_->inject({.id = unknown, .ready = {.readable = true}});
+    clock_.inject({.id = unknown, .ready = {.readable = true}});
   }
   EXPECT_EQ(turn(), 0U);
   EXPECT_EQ(reactor_->counters().stale_events, 4U);
@@ -417,7 +417,7 @@ TEST_F(InterestInForce, Howto_T31_AnotherReadyDescriptorRemovedInACallbackIsNotC
   std::vector<Watch> watches(kMany);
   int calls = 0;
   for (int i = 0; i < kMany; ++i) {
-    poller_->set_ready(kFirst + i, {.readable = true});
+    clock_.set_ready(kFirst + i, {.readable = true});
     watches[static_cast<std::size_t>(i)] =
         reactor_->watch(kFirst + i, {.readable = true}, [&, i](Ready) {
           ++calls;
@@ -436,23 +436,22 @@ TEST_F(InterestInForce, Howto_T31_AnotherReadyDescriptorRemovedInACallbackIsNotC
 // As a poller that cannot tell edges.
 class EdgelessPoller final : public Poller {
  public:
-  explicit EdgelessPoller(VirtualClock& clock) : poller_(clock) {}
+  explicit EdgelessPoller(std::unique_ptr<Poller> poller) : poller_(std::move(poller)) {}
   void add(int fd, Interest interest, HandlerId id) override {
     refuse_edges(interest);
-    poller_.add(fd, interest, id);
+    poller_->add(fd, interest, id);
   }
   void modify(int fd, Interest interest, HandlerId id) override {
     refuse_edges(interest);
-    poller_.modify(fd, interest, id);
+    poller_->modify(fd, interest, id);
   }
-  void remove(int fd) override { poller_.remove(fd); }
+  void remove(int fd) override { poller_->remove(fd); }
   std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
-    return poller_.wait(room, max_wait);
+    return poller_->wait(room, max_wait);
   }
   [[nodiscard]] Capabilities capabilities() const noexcept override { return {}; }
   [[nodiscard]] std::string_view name() const noexcept override { return "edgeless"; }
-  [[nodiscard]] int native_handle() override { return poller_.native_handle(); }
-  SimulatedPoller poller_;
+  [[nodiscard]] int native_handle() override { return poller_->native_handle(); }
 
  private:
   static void refuse_edges(Interest interest) {
@@ -460,13 +459,15 @@ class EdgelessPoller final : public Poller {
       throw std::system_error(ENOTSUP, std::system_category(), "EdgelessPoller");
     }
   }
+
+  std::unique_ptr<Poller> poller_;
 };
 
 TEST(WatchOnARefusingPoller, D3_AnInterestThatIsRefusedLeavesTheOldOneInForce) {
-  VirtualClock clock;
-  auto poller = std::make_unique<EdgelessPoller>(clock);
-  poller->poller_.set_ready(1'000'000, {.readable = true, .writable = true});
-  Reactor reactor({.poller = std::move(poller), .clock = &clock});
+  Simulation clock;
+  clock.set_ready(1'000'000, {.readable = true, .writable = true});
+  Reactor reactor(
+      {.poller = std::make_unique<EdgelessPoller>(clock.make_poller()), .clock = &clock});
   std::vector<Ready> told;
   Watch watch =
       reactor.watch(1'000'000, {.readable = true}, [&](Ready ready) { told.push_back(ready); });

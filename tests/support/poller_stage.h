@@ -71,26 +71,25 @@ class SimulatedStage final : public PollerStage {
  public:
   SimulatedStage() { clock_.set_auto_advance(true); }
 
-  Poller& poller() override { return poller_; }
+  Poller& poller() override { return *poller_; }
   TimePoint now() override { return clock_.now(); }
 
   int open() override {
-    poller_.set_ready(++last_, {.writable = true});
+    clock_.set_ready(++last_, {.writable = true});
     return last_;
   }
   void make_readable(int fd) override {
-    poller_.set_ready(fd, {.readable = true, .writable = true});
+    clock_.set_ready(fd, {.readable = true, .writable = true});
   }
-  void take_all(int fd) override { poller_.set_ready(fd, {.writable = true}); }
+  void take_all(int fd) override { clock_.set_ready(fd, {.writable = true}); }
   void close_peer(int fd) override {
-    poller_.set_ready(fd,
-                      {.readable = true, .writable = true, .read_closed = true, .hangup = true});
+    clock_.set_ready(fd, {.readable = true, .writable = true, .read_closed = true, .hangup = true});
   }
-  void close(int fd) override { poller_.set_ready(fd, {.invalid = true}); }
+  void close(int fd) override { clock_.set_ready(fd, {.invalid = true}); }
 
  private:
-  VirtualClock clock_;
-  SimulatedPoller poller_{clock_};
+  Simulation clock_;
+  std::unique_ptr<Poller> poller_ = clock_.make_poller();
   int last_ = 1'000'000;
 };
 

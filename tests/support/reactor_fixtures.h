@@ -60,19 +60,19 @@ class SimulatedReactor : public testing::Test {
 
   void make(Budgets budgets = {}, std::optional<std::uint64_t> seed = std::nullopt) {
     reactor_.reset();
-    auto poller = std::make_unique<SimulatedPoller>(clock_, seed);
+    auto poller = clock_.make_poller(seed);
     poller_ = poller.get();
     reactor_ = std::make_unique<Reactor>(
         ReactorOptions{.poller = std::move(poller), .clock = &clock_, .budgets = budgets});
     trace_.reset();
     trace_ = std::make_unique<testing::ScopedTrace>(
-        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(poller_->seed()));
+        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(seed.value_or(clock_.seed())));
   }
 
   std::size_t turn() { return reactor_->dispatch(); }
 
-  VirtualClock clock_;
-  SimulatedPoller* poller_ = nullptr;
+  Simulation clock_;
+  Poller* poller_ = nullptr;
   std::unique_ptr<Reactor> reactor_;
 
  private:

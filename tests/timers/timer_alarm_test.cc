@@ -222,13 +222,13 @@ TEST_F(TimerAlarm, TM1_AnAlarmThatRingsEarlyCallsNobodyAndIsSetAgain) {
   const Timer timer = timers_->after(10ms, [&] { ++calls; });
   clock_.pass(10ms - 1ns);
   const int before = alarms_.arms;
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(0, calls);
   EXPECT_EQ(before + 2, alarms_.arms);
   EXPECT_EQ(after_start(10ms), alarms_.deadline);
-  poller_->set_ready(alarms_.last_fd, {});
+  clock_.set_ready(alarms_.last_fd, {});
   clock_.pass(1ns);
   EXPECT_EQ(1U, turn());
   EXPECT_EQ(1, calls);
@@ -239,16 +239,16 @@ TEST_F(TimerAlarm, TM1_TM8_AnAlarmThatRingsEarlyForATickWithSlackIsSetForWhatTha
   Timer at_once = timers_->make([&] { ++calls; });
   const Timer tick = timers_->every({.period = 10ms, .slack = 5ms}, [&] { at_once.rearm(0ms); });
   clock_.pass(10ms);
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(1U, turn()) << "the tick, within its slack";
-  poller_->set_ready(alarms_.last_fd, {});
+  clock_.set_ready(alarms_.last_fd, {});
   EXPECT_EQ(1U, turn()) << "what it armed, though the alarm had not been due";
   EXPECT_EQ(1, calls);
 }
 
 TEST_F(TimerAlarm, TM1_AnAlarmThatRingsForNothingStaysDisarmed) {
   const Timer timer = timers_->make([] { FAIL(); });
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(std::nullopt, alarms_.deadline);
 }
@@ -382,7 +382,7 @@ TEST_P(TimerAlarmOnEveryPoller, TM7_TheSteadyServicesKernelTimerIsOnTheMonotonic
 
 // Real descriptors with a time that a test moves.
 TEST_P(TimerAlarmOnEveryPoller, SIM1_TheVirtualClockRingsOnRealPollersToo) {
-  VirtualClock clock;
+  Simulation clock;
   Reactor reactor({.poller = make_poller(GetParam()), .clock = &clock});
   TimerService timers(reactor);
   std::vector<Duration> calls;

@@ -145,7 +145,7 @@ TEST_F(TimerLifetime, L5_ATimerThatOutlivedItsServiceIgnoresChanges) {
 TEST_F(TimerLifetime, L2_AWallServiceMayBeDestroyedAfterItGaveUpItsAlarm) {
   auto wall = std::make_unique<WallTimerService>(*reactor_);
   const Handle handle = wall->on_clock_change([&wall](const ClockChange&) { wall.reset(); });
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   for (int i = 0; i < 100; ++i) turn();
   clock_.set_wall(clock_.wall_now() + 1h);
   clock_.advance(1s);

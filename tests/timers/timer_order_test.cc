@@ -150,12 +150,12 @@ TEST_F(TimerOrder, TM2_ZeroDelayFromADescriptorIsTheNextTurnOnBothSidesOfTheAlar
     Timer b;
     const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) {
       calls_ += 'w';
-      poller_->set_ready(kDescriptor, {});
+      clock_.set_ready(kDescriptor, {});
       b = after(0ns, 'b');
     });
     const Timer a = after(10ms, 'a');
     clock_.pass(10ms);
-    poller_->set_ready(kDescriptor, {.readable = true});
+    clock_.set_ready(kDescriptor, {.readable = true});
     calls_.clear();
     EXPECT_EQ(2U, turn());
     orders.insert(calls_);
@@ -171,11 +171,11 @@ TEST_F(TimerOrder, TM2_RearmingADueTimerFromADescriptorPutsItOffToTheNextTurn) {
     Timer a = after(10ms, 'a');
     const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) {
       calls_ += 'w';
-      poller_->set_ready(kDescriptor, {});
+      clock_.set_ready(kDescriptor, {});
       a.rearm(0ns);
     });
     clock_.pass(10ms);
-    poller_->set_ready(kDescriptor, {.readable = true});
+    clock_.set_ready(kDescriptor, {.readable = true});
     calls_.clear();
     turn();
     orders.insert(calls_);
@@ -430,7 +430,7 @@ TEST_F(TimerBudget, O2_DescriptorsAreServedBetweenTheTurns) {
   for (char letter = 'a'; letter <= 'g'; ++letter) handles.push_back(after(10ms, letter));
   int served = 0;
   const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) { ++served; });
-  poller_->set_ready(kDescriptor, {.readable = true});
+  clock_.set_ready(kDescriptor, {.readable = true});
   clock_.pass(10ms);
   for (const int turns : {1, 2, 3}) {
     turn();
@@ -581,8 +581,8 @@ TEST_F(TimerOrder, O6_WhenAllThatAThrowLeftOverIsCancelledNothingIsCalled) {
 
 TEST_F(TimerOrder, O6_AHandlerForExceptionsLetsTheLoopGoOn) {
   int handled = 0;
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock),
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(),
                    .clock = &clock,
                    .on_exception = [&](const std::exception_ptr&, const Name&) { ++handled; }});
   TimerService timers(reactor);

@@ -228,8 +228,8 @@ TEST(TimerServiceRange, TM6_LongDelaysAreExact) {
   for (const Duration length : lengths) {
     SCOPED_TRACE(length.count());
     int calls = 0;
-    VirtualClock clock;
-    Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+    Simulation clock;
+    Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
     TimerService timers(reactor);
     const Timer timer = timers.after(length, [&] { ++calls; });
     clock.advance(length - 1ns);

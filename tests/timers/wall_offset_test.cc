@@ -53,13 +53,13 @@ class ScriptedClock final : public Clock {
 };
 
 TEST(WallOffset, TM7_IsWallTimeMinusSteadyTime) {
-  VirtualClock clock;
+  Simulation clock;
   const WallOffset offset(clock);
   EXPECT_EQ(clock.wall_now().time_since_epoch() - clock.now().time_since_epoch(), offset.value());
 }
 
 TEST(WallOffset, TM7_TellsAChangeOnceAndToTheNanosecond) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
   EXPECT_FALSE(offset.look());
   clock.pass(1h);
@@ -78,7 +78,7 @@ TEST(WallOffset, TM7_TellsAChangeOnceAndToTheNanosecond) {
 }
 
 TEST(WallOffset, TM7_ASuspendIsAChange) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
   clock.suspend(8h);
   const std::optional<ClockChange> change = offset.look();
@@ -87,7 +87,7 @@ TEST(WallOffset, TM7_ASuspendIsAChange) {
 }
 
 TEST(WallOffset, TM6_AJumpFromOneEndOfTimeToTheOtherIsAChangeAndOverflowsNothing) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
   for (const WallTime t : {WallTime::min(), WallTime::max(), WallTime::min(), WallTime()}) {
     const Duration old = offset.value();
