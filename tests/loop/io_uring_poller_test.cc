@@ -45,6 +45,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
+using testing_support::fill;
 using testing_support::make_pipe;
 using testing_support::make_socket_pair;
 using testing_support::make_tcp_pair;
@@ -279,12 +280,6 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   sender.join();
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.priority = true});
-}
-
-void fill(int fd) {
-  const std::array<char, 4096> bytes = {};
-  while (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-  }
 }
 
 TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) {

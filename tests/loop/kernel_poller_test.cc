@@ -140,19 +140,24 @@ TEST_P(KernelPoller, REG_15_ADuplicateIsARegistrationOfItsOwn) {
   EXPECT_EQ(events_.size(), 1U);
 }
 
-TEST_P(KernelPoller, REG_19_NumbersMayBeFarApart) {
+TEST_P(KernelPoller, S11_NumbersMayBeLargeAndFarApartOrAreRefusedWhenAdded) {
+  testing_support::allow_many_descriptors();
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
   std::map<std::uint32_t, UniqueFd> fds;
-  for (const int least : {100, 900, 9000}) {
+  for (const int least : {100, 900, 2000, 9000}) {
     UniqueFd fd(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, least));
-    if (!fd) continue;  // more than the limit
+    if (!fd && least > 2000) continue;  // more than the limit
+    ASSERT_TRUE(fd) << "the limit is below " << least;
     const auto slot = static_cast<std::uint32_t>(fd.fd());
     const auto error = error_of([&] { poller_->add(fd.fd(), kRead, {slot, 1}); });
-    if (error == std::errc::invalid_argument) continue;  // select(2) knows no larger number
+    if (fd.fd() >= can_.descriptor_limit) {
+      EXPECT_DIFFERENCE(error == std::errc::invalid_argument);
+      continue;
+    }
+    EXPECT_FALSE(error);
     fds.emplace(slot, std::move(fd));
   }
-  ASSERT_GE(fds.size(), 2U);
   EXPECT_EQ(poll().size(), fds.size());
   for (const Event& event : events_) EXPECT_EQ(fds.count(event.id.slot), 1U);
 }
@@ -184,7 +189,9 @@ TEST_P(KernelPoller, HUP_14_WaitsForEveryKindOfDescriptor) {
 
 TEST_P(KernelPoller, D2_AHalfCloseIsReadClosedAndReadableAndTheOtherWayStaysOpen) {
   const SocketPair pair = make_socket_pair();
+  put(pair.far.fd(), "unread");
   poller_->add(pair.near.fd(), kRead, kFirst);
+  EXPECT_EQ(poll(kFirst), Ready{.readable = true});
   ::shutdown(pair.far.fd(), SHUT_WR);
   const Ready reader = poll(kFirst);
   poller_->modify(pair.near.fd(), kBoth, kFirst);
@@ -240,14 +247,19 @@ TEST_P(KernelPoller, HUP_04_DataComesBeforeTheEndOfTheStream) {
 }
 
 TEST_P(KernelPoller, HUP_05_ABrokenPipeIsAnErrorOfTheWriter) {
-  SocketPair pipe = make_pipe();
-  poller_->add(pipe.far.fd(), kWrite, kFirst);
-  pipe.near.reset();
-  const Ready ready = poll(kFirst);
-  if (can_.hangup) {
-    EXPECT_EQ(ready, (Ready{.writable = true, .error = true}));
-  } else {
-    EXPECT_DIFFERENCE(ready.writable && !ready.hangup);
+  for (const bool full : {false, true}) {
+    SocketPair pipe = make_pipe();
+    if (full) testing_support::fill(pipe.far.fd());
+    poller_->add(pipe.far.fd(), kWrite, kFirst);
+    EXPECT_EQ(poll().empty(), full);
+    pipe.near.reset();
+    const Ready ready = poll(kFirst);
+    if (can_.hangup) {
+      EXPECT_EQ(ready, (Ready{.writable = !full, .error = true}));
+    } else {
+      EXPECT_DIFFERENCE(ready.writable && !ready.hangup);
+    }
+    poller_->remove(pipe.far.fd());
   }
 }
 
@@ -273,7 +285,7 @@ TEST_P(KernelPoller, D2_ARefusedConnectionIsAnErrorThatTheSocketTells) {
   const Ready ready = events_[0].ready;
   EXPECT_TRUE(ready.writable);
   if (can_.hangup) {
-    EXPECT_TRUE(ready.error);
+    EXPECT_TRUE(ready.error && ready.hangup);
   } else {
     EXPECT_DIFFERENCE(ready.writable && !ready.hangup);
   }
@@ -291,7 +303,8 @@ TEST_P(KernelPoller, D2_UrgentDataIsPriority) {
     return;
   }
   poller_->add(pair.near.fd(), kUrgent, kFirst);
-  EXPECT_TRUE(poll().empty());
+  put(pair.far.fd());
+  EXPECT_TRUE(poll().empty()) << "readable, and nobody asked";
   ASSERT_EQ(::send(pair.far.fd(), "!", 1, MSG_OOB), 1);
   poller_->wait(events_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
@@ -301,22 +314,7 @@ TEST_P(KernelPoller, D2_UrgentDataIsPriority) {
   EXPECT_TRUE(poll().empty()) << "read, and silent";
 }
 
-// --- D5, D6: batches and times
-
-TEST_P(KernelPoller, D5_NobodyStarvesWhereNobodyIsServed) {
-  std::vector<SocketPair> pairs;
-  std::map<std::uint32_t, int> reports;
-  events_.reserve(1);
-  for (std::uint32_t i = 1; i <= 3; ++i) {
-    pairs.push_back(make_socket_pair());
-    put(pairs.back().far.fd());
-    poller_->add(pairs.back().near.fd(), kRead, {i, 1});
-  }
-  for (int i = 0; i < 30; ++i) {
-    for (const Event& event : poll()) ++reports[event.id.slot];
-  }
-  for (std::uint32_t i = 1; i <= 3; ++i) EXPECT_GE(reports[i], 5) << "the level of " << i;
-}
+// --- D6: times
 
 TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
   const SocketPair pair = make_socket_pair();

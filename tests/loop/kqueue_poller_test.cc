@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What kqueue's poller makes of what only some kernels do, which the double of kevent() can play,
-// and how often it calls. That its changes ride with the wait is K2's, in tests/reactor.
+// and how often it calls. That its changes ride with the wait is K2's, in reference_test.cc.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -124,9 +123,7 @@ TEST_F(BrokenPipe, BE_17_WhatItCameToIsForgottenWithItsRegistration) {
 
 TEST_F(BrokenPipe, BE_17_AWriterThatWasThereBeforeIsToldAsWell) {
   SocketPair pipe = make_pipe();
-  const std::array<char, 4096> bytes = {};
-  while (::write(pipe.far.fd(), bytes.data(), bytes.size()) > 0) {
-  }
+  testing_support::fill(pipe.far.fd());
   poller_->add(pipe.far.fd(), kWrite, kFirst);
   EXPECT_TRUE(poll().empty()) << "it is full";
   pipe.near.reset();

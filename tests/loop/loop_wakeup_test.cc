@@ -23,6 +23,7 @@
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/kernel_view.h"
 #include "support/poller_fixtures.h"
 #include "support/processes.h"
 
@@ -205,13 +206,14 @@ TEST_P(LoopWakeupOnEveryPoller, L6_AfterTheLossOfBothItSaysThatNoneIsLeft) {
                          "left");
 }
 
-TEST_P(LoopWakeupOnEveryPoller, O8_ItsDescriptorsAreClosedOnExecAndGoWithIt) {
+TEST_P(LoopWakeupOnEveryPoller, O8_K14_ItsDescriptorsAreNoPipeAndClosedOnExecAndGoWithIt) {
   const testing_support::DescriptorsBefore before;
   {
     const LoopWakeup wakeup;
     EXPECT_EQ(before.opened_since(), (std::set{wakeup.fd(), wakeup.spare()}));
     for (const int fd : {wakeup.fd(), wakeup.spare()}) {
       EXPECT_TRUE(testing_support::is_close_on_exec(fd));
+      EXPECT_FALSE(testing_support::kind_of_descriptor(fd).starts_with("pipe:"));
     }
   }
   EXPECT_TRUE(before.opened_since().empty());

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +40,22 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing_support::error_of;
+
+// What is always to be said: an interest, and a time with its unit.
+template <class P>
+concept AddsWithoutInterest = requires(P& poller) {
+  poller.add(0, HandlerId{});
+};
+static_assert(!AddsWithoutInterest<Poller>);
+static_assert(Interest{}.empty() && Interest{}.trigger == Trigger::level);
+
+template <class Time>
+concept WaitsFor = requires(Poller& poller, std::vector<Event>& events, Time time) {
+  poller.wait(events, time);
+};
+static_assert(!WaitsFor<int> && !WaitsFor<long> && !WaitsFor<double>);
+static_assert(!WaitsFor<std::chrono::duration<double>>, "fractions are rounded first");
+static_assert(WaitsFor<std::chrono::seconds> && WaitsFor<std::chrono::milliseconds>);
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -117,6 +134,7 @@ TEST_P(PollerContract, D1_ErrorsNameTheCallAndTheDescriptorAlikeOnEveryPoller) {
   poller_.add(fd, kRead, next_id());
   const auto expect = [](const char* call, int number, std::errc code, const auto& statement) {
     const std::error_code error(static_cast<int>(code), std::system_category());
+    EXPECT_EQ(error_of(statement), error);
     EXPECT_EQ(testing_support::message_of<std::system_error>(statement),
               call + ('(' + std::to_string(number) + "): ") + error.message());
   };
@@ -441,6 +459,14 @@ TEST_P(PollerContract, D5_TwoThousandReadyAreReportedInFullBatches) {
   }
   EXPECT_TRUE(fds.empty());
   EXPECT_TRUE(poll().empty());
+}
+
+TEST_P(PollerContract, P1_TheRoomForEventsMayGrowFromWaitToWait) {
+  for (int i = 0; i < 200; ++i) poller_.add(open_readable(), kRead, next_id());
+  for (const std::size_t room : {4U, 16U, 180U}) {
+    events_.reserve(room);
+    EXPECT_EQ(poll().size(), room);
+  }
 }
 
 // More are ready than a batch holds, and each is as ready as the others, for ever.

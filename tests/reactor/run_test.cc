@@ -88,6 +88,13 @@ TEST_P(RunOnEveryPoller, WK_09_WithNothingRegisteredRunOnceWaitsForTheWholeTime)
   EXPECT_GE(kernel_clock().now() - start, 20ms);
 }
 
+template <class Time>
+concept RunsFor = requires(Reactor& reactor, Time time) {
+  reactor.run_once(time);
+};
+static_assert(!RunsFor<int> && !RunsFor<double> && !RunsFor<std::chrono::duration<double>>);
+static_assert(RunsFor<std::chrono::seconds> && RunsFor<std::chrono::milliseconds>);
+
 TEST_P(RunOnEveryPoller, D6_ATimeOfNothingOrLessDoesNotWait) {
   for (const Duration none : {Duration(0), Duration(-1), Duration(-1h), Duration::min()}) {
     EXPECT_EQ(reactor_.run_once(none), 0U);

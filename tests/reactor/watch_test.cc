@@ -136,12 +136,36 @@ TEST_P(WatchOnEveryPoller, REG_15_TwoOwnersOfOneFileWatchADuplicateEach) {
   EXPECT_EQ(writer_calls, 2);
 }
 
-TEST_P(WatchOnEveryPoller, REG_01_AnythingWithAnFdCanBeWatched) {
+struct UsersOwn {
+  UniqueFd file;
+  [[nodiscard]] int fd() const { return file.fd(); }
+};
+struct Nameless {
+  int number = 0;
+};
+template <class Source>
+concept Watchable = requires(Reactor& reactor, const Source& source) {
+  reactor.watch(source, Interest{}, [](Ready) {});
+};
+static_assert(Watchable<int> && Watchable<UniqueFd> && Watchable<UsersOwn>);
+static_assert(!Watchable<Nameless> && !Watchable<std::string>);
+template <class R>
+concept WatchesWithoutInterest = requires(R& reactor) {
+  reactor.watch(0, [](Ready) {});
+};
+static_assert(!WatchesWithoutInterest<Reactor>);
+
+TEST_P(WatchOnEveryPoller, S2_ANumberOrAnythingWithAnFdCanBeWatched) {
   const UniqueFd event(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  const UsersOwn own = {.file = UniqueFd(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK))};
+  const WatchedSocket socket;
   const Watch watch = reactor_.watch(event, {.readable = true}, [](Ready) {});
+  const Watch users_own = reactor_.watch(own, {.readable = true}, [](Ready) {});
+  const Watch number = reactor_.watch(socket.fd(), {.readable = true}, [](Ready) {});
   EXPECT_EQ(watch.fd(), event.fd());
   EXPECT_EQ(watch.interest(), Interest{.readable = true});
-  EXPECT_EQ(turn(), 1U);
+  socket.send();
+  EXPECT_EQ(turn(), 3U);
 }
 
 TEST_P(WatchOnEveryPoller, L1_AnEmptyWatchHasNothingToTell) {

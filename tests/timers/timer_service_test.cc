@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "detent/timer_fd.h"
+#include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/processes.h"
 #include "support/timer_fixtures.h"
@@ -32,6 +34,17 @@ static_assert(std::is_nothrow_move_constructible_v<Timer> &&
               std::is_nothrow_move_assignable_v<Timer>);
 static_assert(!std::is_copy_constructible_v<TimerService>);
 static_assert(std::is_same_v<Tick, TimerService::TickType>);
+template <class Time>
+concept Delays = requires(TimerService& timers, Time time) {
+  timers.after(time, [] {});
+};
+template <class Time>
+concept Repeats = requires(TimerService& timers, Time time) {
+  timers.every(time, [] {});
+};
+static_assert(!Delays<int> && !Delays<double> && !Repeats<int> && !Repeats<double>,
+              "no unit is the default");
+static_assert(Delays<std::chrono::microseconds> && Repeats<std::chrono::seconds>);
 
 constexpr Duration kDay = std::chrono::hours(24);
 
@@ -341,6 +354,22 @@ TEST_P(TimerServiceOnEveryPoller, TM2_InstantsInThePastAreCalledInTheNextTurn) {
   const Timer c = timers_->after(0ns, [&] { calls += 'c'; });
   EXPECT_EQ(3U, reactor_.run_once());
   EXPECT_EQ("abc", calls);
+}
+
+TEST_P(TimerServiceOnEveryPoller, Howto_T9_NoDescriptorLeaksWhenAnExceptionFlies) {
+  const testing_support::DescriptorsBefore before;
+  const auto use = [] {
+    TimerFd timer(ClockId::wall);
+    Reactor reactor({.poller = make_poller(GetParam())});
+    TimerService timers(reactor);
+    const Watch watch = reactor.watch(timer, {.readable = true},
+                                      [](Ready) { throw std::runtime_error("in the program"); });
+    const Timer tick = timers.every(1h, [] {});
+    timer.arm(0ns);
+    reactor.run();
+  };
+  EXPECT_THROW(use(), std::runtime_error);
+  EXPECT_TRUE(before.opened_since().empty());
 }
 
 // ---- the handle

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: an epoll made by hand, with masks that have no portable meaning, is a descriptor that each
-// poller watches, and each poller that has a descriptor is watched by it.
+// poller watches.
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,9 +11,7 @@
 #include <string_view>
 
 #include "detent/poller.h"
-#include "detent/reactor.h"
 #include "detent/unique_fd.h"
-#include "support/conformance.h"
 #include "support/connected_pair.h"
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
@@ -62,22 +60,6 @@ class RawEpoll : public testing_support::PollerOnEveryPoller {
 };
 
 DETENT_ON_EVERY_POLLER(RawEpoll);
-
-TEST_P(RawEpoll, P2_TheHandleOfAPollerIsReadableInAnEpollWhileAWaitWouldFindSomething) {
-  if (!can_.native_handle) {
-    EXPECT_UNSUPPORTED(poller_->native_handle());
-    return;
-  }
-  const SocketPair pair = make_socket_pair();
-  poller_->add(pair.near.fd(), kRead, kFirst);
-  ASSERT_EQ(epoll_.control(EPOLL_CTL_ADD, poller_->native_handle(), EPOLLIN), 0);
-  EXPECT_EQ(epoll_.look(), 0U);
-  put(pair.far.fd());
-  EXPECT_EQ(epoll_.look(), EPOLLIN);
-  take(pair.near.fd());
-  EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(epoll_.look(), 0U);
-}
 
 TEST_P(RawEpoll, P2_AnEpollOfAnotherOwnerIsWatchedAsAnyDescriptor) {
   const SocketPair pair = make_socket_pair();
@@ -141,18 +123,6 @@ TEST_P(RawEpoll, P12_ExclusiveWakeUpsAreForAnEpollMadeByHandAndGoWithLittleElse)
   poller_->add(epoll_.fd(), kRead, kFirst);
   put(pair.far.fd());
   EXPECT_TRUE(epoll_is_told());
-}
-
-TEST_P(RawEpoll, P11_AReactorCallsWhoeverLooksIntoIt) {
-  const SocketPair pipe = make_pipe();
-  ASSERT_EQ(epoll_.add(pipe.near, EPOLLRDNORM), 0);
-  Reactor reactor(testing_support::on_poller(GetParam()));
-  std::uint32_t seen = 0;
-  const Watch watch = reactor.watch(epoll_, kRead, [&](Ready) { seen = epoll_.look(); });
-  EXPECT_EQ(reactor.dispatch(), 0U);
-  put(pipe.far.fd());
-  EXPECT_EQ(reactor.dispatch(), 1U);
-  EXPECT_EQ(seen, EPOLLRDNORM);
 }
 
 }  // namespace
