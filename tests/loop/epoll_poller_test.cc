@@ -73,7 +73,7 @@ int waits_in(const testing_support::SystemCalls& calls) {
   return count;
 }
 
-TEST(EpollPoller, REG_17_AddAndRemoveLeaveNothingInTheKernel) {
+TEST(EpollPoller, AddAndRemoveLeaveNothingInTheKernel) {
   const Watching watching;
   EXPECT_EQ(installed(*watching.poller), 1U);
   watching.poller->remove(watching.pair.near.fd());
@@ -173,7 +173,7 @@ TEST(EpollPoller, ChangesThatCancelOutCostNoCall) {
   EXPECT_EQ(testing_support::total(*calls), 1);
 }
 
-TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
+TEST(EpollPoller, K2_ManyChangesCostOneCallAWait) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 1001; ++i) {
       w.poller->modify(w.pair.near.fd(), i % 2 == 0 ? kWrite : kRead, kId);
@@ -255,7 +255,7 @@ TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
 
 // As after a ring of io_uring was closed on this thread: epoll_wait(2) says EINTR, and there was no
 // signal.
-TEST(EpollPoller, BE_18_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
+TEST(EpollPoller, S13_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
   EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
     ASSERT_TRUE(testing_support::let_call_fail(SYS_epoll_pwait2, EINTR));
     Watching watching;

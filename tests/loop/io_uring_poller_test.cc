@@ -102,7 +102,7 @@ class IoUringPollerTest : public testing::Test {
 
 // --- Files are let go of
 
-TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
+TEST_F(IoUringPollerTest, AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   for (const bool tcp : {false, true}) {
     SocketPair pair = tcp ? make_tcp_pair() : make_socket_pair();
     arm(pair);
@@ -113,7 +113,7 @@ TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
+TEST_F(IoUringPollerTest, TheSameForOneThatWasWokenForWhatHasBeenRead) {
   for (const bool changed : {false, true}) {
     SocketPair pair = make_socket_pair();
     arm(pair);
@@ -129,7 +129,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
+TEST_F(IoUringPollerTest, TheSameWhileMuchElseHasHappened) {
   std::vector<SocketPair> pairs = arm_many();
   for (const SocketPair& pair : pairs) put(pair.far.fd());
   take(pairs.back().near.fd());
@@ -139,7 +139,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
   EXPECT_EQ(poll().size(), kMany - 1) << "and none of it is lost";
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
+TEST_F(IoUringPollerTest, TheSameForOneThatIsPausedOrReported) {
   SocketPair paused = make_socket_pair();
   SocketPair reported = make_socket_pair();
   arm(paused);
@@ -152,7 +152,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
+TEST_F(IoUringPollerTest, TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
   for (const bool handed_out : {false, true}) {
     poller_ = make_poller("io_uring");
     if (handed_out) std::ignore = poller_->native_handle();
@@ -176,7 +176,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeeps
 
 // --- Completions find their request, or nobody
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithItsRemovalReachesNobody) {
   const SocketPair pair = make_socket_pair();
   for (int i = 0; i < 100; ++i) {
     arm(pair);
@@ -192,7 +192,7 @@ TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
   }
 }
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
   const SocketPair pair = make_socket_pair();
   arm(pair);
   for (int i = 0; i < 100; ++i) {
@@ -302,7 +302,7 @@ TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) 
   EXPECT_EQ(events_[0].ready, (Ready{.readable = true, .read_closed = true}));
 }
 
-TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
+TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
   const auto calls = system_calls_of([] {
     auto pair = std::make_shared<SocketPair>(make_socket_pair());
     ::shutdown(pair->far.fd(), SHUT_WR);
@@ -381,7 +381,7 @@ TEST(IoUring, IsNotTakenInByTheClaimThatThereIsWork) {
 }
 
 // More than the queues hold, all ready, one file.
-TEST_F(IoUringPollerTest, BE_11_TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
+TEST_F(IoUringPollerTest, TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
   constexpr std::uint32_t kCount = 10'000;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -485,7 +485,7 @@ TEST_F(IoUringCost, ChangesThatCancelOutCostNothing) {
             (Cost{.others = 0, .enters = 1}));
 }
 
-TEST_F(IoUringCost, REG_16_ManyChangesRideWithTheWait) {
+TEST_F(IoUringCost, K2_ManyChangesRideWithTheWait) {
   EXPECT_EQ(cost_of([](Watching& w) {
               for (int i = 0; i < 1001; ++i) {
                 w.poller->modify(w.idle.near.fd(), i % 2 == 0 ? kBoth : kRead, kSecond);
@@ -616,7 +616,7 @@ TEST_F(IoUringPollerTest, AThreadThatCannotHaveARingIsToldSoAndMayTryAgain) {
   }).join();
 }
 
-TEST_F(IoUringPollerTest, REG_13_ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
+TEST_F(IoUringPollerTest, ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
   SocketPair pair = make_socket_pair();
   arm(pair);
   std::thread([&] {
@@ -646,7 +646,7 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
   EXPECT_EQ(poll().size(), 1U) << "and its own thread goes on with it";
 }
 
-TEST_F(IoUringPollerTest, SG_08_AForkedChildIsRefusedAndTheParentUnharmed) {
+TEST_F(IoUringPollerTest, O8_AForkedChildIsRefusedAndTheParentUnharmed) {
   const SocketPair idle = make_socket_pair();
   arm(idle);
   EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
@@ -681,7 +681,7 @@ TEST_F(IoUringPollerTest, D7_TheNativeHandleWakesAnEpollThatWatchesIt) {
 
 TEST_F(IoUringPollerTest, IsNotTheDefault) { EXPECT_EQ(poller_names().front(), "epoll"); }
 
-TEST_F(IoUringPollerTest, BE_09_WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
+TEST_F(IoUringPollerTest, WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
   const std::map<int, std::string_view> reasons = {
       {ENOSYS, "built without"}, {EPERM, "forbids"}, {EINVAL, "Linux 6.1"}};
   for (const auto& [error, reason] : reasons) {

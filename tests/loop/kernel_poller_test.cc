@@ -108,7 +108,7 @@ TEST_P(KernelPoller, AnAddThatRunsOutOfMemoryMayBeRepeated) {
   EXPECT_TRUE(poll(kFirst).readable);
 }
 
-TEST_P(KernelPoller, REG_06_ItsOwnHandleIsRejectedAndAnotherPollersWorks) {
+TEST_P(KernelPoller, D7_ItsOwnHandleIsRejectedAndAnotherPollersWorks) {
   if (!can_.native_handle) {
     EXPECT_UNSUPPORTED(poller_->native_handle());
     return;
@@ -127,7 +127,7 @@ TEST_P(KernelPoller, REG_06_ItsOwnHandleIsRejectedAndAnotherPollersWorks) {
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_P(KernelPoller, REG_15_ADuplicateIsARegistrationOfItsOwn) {
+TEST_P(KernelPoller, D1_ADuplicateIsARegistrationOfItsOwn) {
   const SocketPair pair = make_socket_pair();
   const UniqueFd other = duplicate_of(pair.near);
   poller_->add(pair.near.fd(), kRead, kFirst);
@@ -162,7 +162,7 @@ TEST_P(KernelPoller, S11_NumbersMayBeLargeAndFarApartOrAreRefusedWhenAdded) {
   for (const Event& event : events_) EXPECT_EQ(fds.count(event.id.slot), 1U);
 }
 
-TEST_P(KernelPoller, HUP_14_WaitsForEveryKindOfDescriptor) {
+TEST_P(KernelPoller, T10_WaitsForEveryKindOfDescriptor) {
   sigset_t mask;
   ::sigemptyset(&mask);
   const UniqueFd event(::eventfd(1, EFD_CLOEXEC));
@@ -229,7 +229,7 @@ TEST_P(KernelPoller, D4_AnUnrequestedHangUpIsReported) {
   }
 }
 
-TEST_P(KernelPoller, HUP_04_DataComesBeforeTheEndOfTheStream) {
+TEST_P(KernelPoller, D2_DataComesBeforeTheEndOfTheStream) {
   SocketPair pipe = make_pipe();
   poller_->add(pipe.near.fd(), kRead, kFirst);
   put(pipe.far.fd(), "last words");
@@ -246,7 +246,7 @@ TEST_P(KernelPoller, HUP_04_DataComesBeforeTheEndOfTheStream) {
   EXPECT_EQ(take(pipe.near.fd()), "");
 }
 
-TEST_P(KernelPoller, HUP_05_ABrokenPipeIsAnErrorOfTheWriter) {
+TEST_P(KernelPoller, D2_ABrokenPipeIsAnErrorOfTheWriter) {
   for (const bool full : {false, true}) {
     SocketPair pipe = make_pipe();
     if (full) testing_support::fill(pipe.far.fd());
@@ -263,7 +263,7 @@ TEST_P(KernelPoller, HUP_05_ABrokenPipeIsAnErrorOfTheWriter) {
   }
 }
 
-TEST_P(KernelPoller, HUP_08_ASocketThatWasNeverConnectedIsHungUp) {
+TEST_P(KernelPoller, D2_ASocketThatWasNeverConnectedIsHungUp) {
   const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
   poller_->add(socket.fd(), kWrite, kFirst);
   const Ready ready = poll(kFirst);
@@ -334,7 +334,7 @@ TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
   }
 }
 
-TEST_P(KernelPoller, BE_18_SignalsNeitherEndAWaitNorMakeItLonger) {
+TEST_P(KernelPoller, S13_SignalsNeitherEndAWaitNorMakeItLonger) {
   const SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
   const testing_support::SignalStorm storm;
@@ -345,7 +345,7 @@ TEST_P(KernelPoller, BE_18_SignalsNeitherEndAWaitNorMakeItLonger) {
   EXPECT_GT(storm.handled(), 0) << "otherwise this test shows nothing";
 }
 
-TEST_P(KernelPoller, BE_18_AWaitWithoutEndOutlivesSignals) {
+TEST_P(KernelPoller, S13_AWaitWithoutEndOutlivesSignals) {
   const SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
   const testing_support::SignalStorm storm;
@@ -359,7 +359,7 @@ TEST_P(KernelPoller, BE_18_AWaitWithoutEndOutlivesSignals) {
 }
 
 // signal(7): epoll_wait(2) fails with EINTR after SIGCONT though there is no handler.
-TEST_P(KernelPoller, SG_13_AStopOfTheProcessNeitherEndsAWaitNorMakesItLonger) {
+TEST_P(KernelPoller, S13_AStopOfTheProcessNeitherEndsAWaitNorMakesItLonger) {
   const SocketPair end = make_pipe();
   const pid_t waiting = ::fork();
   if (waiting == 0) {
@@ -492,7 +492,7 @@ TEST_P(KernelPollerWithGhost, L6_AClosedFileThatADuplicateKeepsAliveReachesNobod
   lay(kSecond);
 }
 
-TEST_P(KernelPollerWithGhost, REG_09_TheSameWhenTheDuplicateLivesInAChild) {
+TEST_P(KernelPollerWithGhost, L6_TheSameWhenTheDuplicateLivesInAChild) {
   const SocketPair living = make_socket_pair();
   put(living.far.fd());
   poller_->add(living.near.fd(), kRead, kSecond);
@@ -514,7 +514,7 @@ TEST_P(KernelPollerWithGhost, REG_09_TheSameWhenTheDuplicateLivesInAChild) {
   EXPECT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
-TEST_P(KernelPollerWithGhost, REG_11_WhoeverGetsTheNumberNextHearsItsOwnEventsOnly) {
+TEST_P(KernelPollerWithGhost, L4_WhoeverGetsTheNumberNextHearsItsOwnEventsOnly) {
   const SocketPair pair = make_socket_pair();
   const Ghost ghost(*poller_, kFirst);
   ASSERT_EQ(::dup3(pair.near.fd(), ghost.closed_number(), O_CLOEXEC), ghost.closed_number());
@@ -527,7 +527,7 @@ TEST_P(KernelPollerWithGhost, REG_11_WhoeverGetsTheNumberNextHearsItsOwnEventsOn
   EXPECT_EQ(poll(kSecond), Ready{.readable = true});
 }
 
-TEST_P(KernelPollerWithGhost, REG_11_AReusedNumberIsFileExistsUntilTheOldOneIsRemoved) {
+TEST_P(KernelPollerWithGhost, D1_AReusedNumberIsFileExistsUntilTheOldOneIsRemoved) {
   SocketPair old = make_socket_pair();
   const UniqueFd duplicate = duplicate_of(old.near);
   poller_->add(old.near.fd(), kRead, kFirst);

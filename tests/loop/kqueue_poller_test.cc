@@ -64,7 +64,7 @@ TEST_F(KqueuePollerTest, ChangesWhoseFailuresWouldFindNoRoomAreOneCallMoreHoweve
   }
 }
 
-// ---- a pipe that nobody reads, whose writer macOS refuses with EPIPE (BE-17)
+// ---- a pipe that nobody reads, whose writer macOS refuses with EPIPE
 
 class BrokenPipe : public KqueuePollerTest {
  protected:
@@ -79,14 +79,14 @@ class BrokenPipe : public KqueuePollerTest {
   SocketPair pipe_ = make_pipe();
 };
 
-TEST_F(BrokenPipe, BE_17_ItsWriterMayBeAddedAndIsWritableAtEveryWait) {
+TEST_F(BrokenPipe, ItsWriterMayBeAddedAndIsWritableAtEveryWait) {
   ASSERT_NO_THROW(poller_->add(writer(), kWrite, kFirst));
   for (int i = 0; i < 3; ++i) expect_told({.writable = true});
   poller_->remove(writer());
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_F(BrokenPipe, BE_17_TheSameWhenItsInterestComesWithAWait) {
+TEST_F(BrokenPipe, TheSameWhenItsInterestComesWithAWait) {
   poller_->add(writer(), {}, kFirst);
   EXPECT_TRUE(poll().empty());
   poller_->modify(writer(), kWrite, kFirst);
@@ -95,7 +95,7 @@ TEST_F(BrokenPipe, BE_17_TheSameWhenItsInterestComesWithAWait) {
   EXPECT_TRUE(poll().empty()) << "paused";
 }
 
-TEST_F(BrokenPipe, BE_17_NobodyElseStarvesMeanwhile) {
+TEST_F(BrokenPipe, NobodyElseStarvesMeanwhile) {
   const SocketPair other = make_socket_pair();
   put(other.far.fd());
   poller_->add(other.near.fd(), kRead, kSecond);
@@ -103,7 +103,7 @@ TEST_F(BrokenPipe, BE_17_NobodyElseStarvesMeanwhile) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(poll().size(), 2U);
 }
 
-TEST_F(BrokenPipe, BE_17_AOneShotIsToldOnceAndAnEdgeToo) {
+TEST_F(BrokenPipe, AOneShotIsToldOnceAndAnEdgeToo) {
   poller_->add(writer(), kWriteOnce, kFirst);
   for (const Interest interest : {kWriteOnce, kWriteEdge, kWriteOnce}) {
     expect_told({.writable = true});
@@ -113,7 +113,7 @@ TEST_F(BrokenPipe, BE_17_AOneShotIsToldOnceAndAnEdgeToo) {
   expect_told({.writable = true});
 }
 
-TEST_F(BrokenPipe, BE_17_WhatItCameToIsForgottenWithItsRegistration) {
+TEST_F(BrokenPipe, WhatItCameToIsForgottenWithItsRegistration) {
   poller_->add(writer(), kWrite, kFirst);
   poller_->remove(writer());
   EXPECT_TRUE(poll().empty());
@@ -121,7 +121,7 @@ TEST_F(BrokenPipe, BE_17_WhatItCameToIsForgottenWithItsRegistration) {
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_F(BrokenPipe, BE_17_AWriterThatWasThereBeforeIsToldAsWell) {
+TEST_F(BrokenPipe, AWriterThatWasThereBeforeIsToldAsWell) {
   SocketPair pipe = make_pipe();
   testing_support::fill(pipe.far.fd());
   poller_->add(pipe.far.fd(), kWrite, kFirst);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// BE-02: the same random operations on every poller, each ready set compared with poll(2)'s. What
+// The same random operations on every poller, each ready set compared with poll(2)'s. What
 // is demanded is written in support/poller_model.h. A new poller is tested without a change here;
 // if rule L6 has a kind of its own for it, binding_of() must know.
 //
@@ -69,7 +69,7 @@ class PollerModel : public testing::TestWithParam<std::string_view> {
 INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollerModel, testing::ValuesIn(poller_names()),
                          [](const auto& param) { return std::string(param.param); });
 
-TEST_P(PollerModel, BE_02_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
+TEST_P(PollerModel, D2_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
   const std::uint64_t seed = first_seed();
   SCOPED_TRACE("DETENT_SEED=" + std::to_string(seed));
   Coverage coverage;

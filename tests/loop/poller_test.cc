@@ -185,7 +185,7 @@ TEST_P(PollerContract, D1_AnEmptyInterestIsLegalAndHearsNothing) {
   poller_.remove(fd);
 }
 
-TEST_P(PollerContract, REG_17_WhatWasRemovedBeforeTheWaitIsNotReported) {
+TEST_P(PollerContract, L1_WhatWasRemovedBeforeTheWaitIsNotReported) {
   const int fd = open_readable();
   poller_.add(fd, kRead, next_id());
   poller_.modify(fd, kReadOnce, next_id());
@@ -283,7 +283,7 @@ TEST_P(PollerContract, D4_APausedOneHearsNoHangUpUntilItIsResumed) {
   EXPECT_TRUE(poll().empty());
   poller_.modify(fd, {}, id);
   stage_->close_peer(fd);
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(poll().empty()) << "HUP-02: it would spin";
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(poll().empty()) << "it would spin";
   poller_.modify(fd, kRead, id);
   EXPECT_TRUE(poll(id).readable);
 }
@@ -321,7 +321,7 @@ TEST_P(PollerContract, D3_AOneShotThatFiredHearsNoHangUp) {
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(poll().empty());
 }
 
-TEST_P(PollerContract, REG_20_AOneShotArmedAgainWithDataPendingFires) {
+TEST_P(PollerContract, D3_AOneShotArmedAgainWithDataPendingFires) {
   const int fd = open_readable();
   const HandlerId id = next_id();
   poller_.add(fd, kReadOnce, id);
@@ -383,7 +383,7 @@ TEST_P(PollerContract, D3_AnEdgeIsReportedOnceForEachArrival) {
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_P(PollerContract, REG_20_AnEdgeArmedAgainWithDataPendingFires) {
+TEST_P(PollerContract, D3_AnEdgeArmedAgainWithDataPendingFires) {
   const int fd = open_readable();
   const HandlerId id = next_id();
   if (!can_.edge) {
@@ -623,7 +623,7 @@ TEST_P(PollerContract, WaitingAllocatesNothing) {
             0U);
 }
 
-TEST_P(PollerContract, REG_16_TogglingAHundredThousandTimesAllocatesNothingAndChangesNothing) {
+TEST_P(PollerContract, K15_TogglingAHundredThousandTimesAllocatesNothingAndChangesNothing) {
   const int fd = open_readable();
   const HandlerId id = next_id();
   poller_.add(fd, kRead, id);
@@ -721,7 +721,7 @@ TEST(MakePoller, AnUnknownNamesErrorReadsLikeThat) {
             names_after("make_poller: \"nonsense\" is no poller's name; there is"));
 }
 
-TEST(MakePoller, BE_09_TheErrorForAPollerOfAnotherSystemSaysWhyItIsNotThere) {
+TEST(MakePoller, TheErrorForAPollerOfAnotherSystemSaysWhyItIsNotThere) {
   const bool on_linux = poller_names().front() == "epoll";
   const std::string name = on_linux ? "kqueue" : "epoll";
   const std::string system = on_linux ? "BSD and macOS" : "Linux";
@@ -754,7 +754,7 @@ TEST(MakePoller, AskingForNamesMakesNothingOnTheWayAndTakesNoFreeDescriptor) {
   EXPECT_EQ(*calls, (testing_support::SystemCalls{{SYS_io_uring_setup, 1}}));
 }
 
-TEST(MakePoller, BE_09_TheDescriptorLimitIsAnErrorAndNeverAnotherPoller) {
+TEST(MakePoller, TheDescriptorLimitIsAnErrorAndNeverAnotherPoller) {
   for (const std::string_view name : poller_names()) {
     if (!make_poller(name)->capabilities().native_handle) continue;  // it needs no descriptor
     const auto error = error_of([&] {

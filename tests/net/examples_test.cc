@@ -84,7 +84,7 @@ class ExamplesOnEveryPoller : public testing::TestWithParam<std::string_view> {
 
 // ---- blocking_timer
 
-TEST(Examples, Howto_T3_BlockingTimerPrintsFourTimesInTwoAndAHalfSeconds) {
+TEST(Examples, T3_BlockingTimerPrintsFourTimesInTwoAndAHalfSeconds) {
   const auto start = steady_clock::now();
   ChildProgram program(example("blocking_timer"));
   EXPECT_EQ(program.wait(), 0);
@@ -106,7 +106,7 @@ std::vector<std::string> pairs_in(const std::string& line) {
   return pairs;
 }
 
-TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerPrintsPairsOfDescriptorAndReadiness) {
+TEST_P(ExamplesOnEveryPoller, T16_RawPollerPrintsPairsOfDescriptorAndReadiness) {
   start_server("raw_poller");
   const std::string first = program_->wait_for_line("Signaled events=[");
   std::vector<int> timers;  // made after the listener, which is the only socket yet
@@ -126,7 +126,7 @@ TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerPrintsPairsOfDescriptorAndReadi
   expect_it_ends_well();
 }
 
-TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerServesOneClientAfterTheOtherUntilStop) {
+TEST_P(ExamplesOnEveryPoller, T16_RawPollerServesOneClientAfterTheOtherUntilStop) {
   start_server("raw_poller");
   {
     const TcpClient client(port_);

@@ -555,7 +555,7 @@ TEST_P(LineServerOnEveryPoller, N3_OnAcceptedMayCloseAndWrite) {
   EXPECT_EQ(order_, "ac");
 }
 
-TEST_P(LineServerOnEveryPoller, HUP_01_AHalfClosedClientThatIsStillServedCostsNoTurns) {
+TEST_P(LineServerOnEveryPoller, N3_AHalfClosedClientThatIsStillServedCostsNoTurns) {
   serve();
   const UniqueFd client = connect();
   clients_.front()->pause_reading();
@@ -729,7 +729,7 @@ TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnClosedLeavesNoClientBehind) 
 
 // ---- many, and fork
 
-TEST_P(LineServerOnEveryPoller, HP_10_FiveHundredClientsComeAndGoAndLeaveNothing) {
+TEST_P(LineServerOnEveryPoller, T27_FiveHundredClientsComeAndGoAndLeaveNothing) {
   on_line = [](Connection& client) { client.write("ok\n"); };
   serve();
   const DescriptorsBefore before;

@@ -201,7 +201,7 @@ class ListenerAcceptsEightATurn : public ListenerOnEveryPoller {
 };
 DETENT_ON_EVERY_POLLER(ListenerAcceptsEightATurn);
 
-TEST_P(ListenerAcceptsEightATurn, TCP_05_AFloodIsAcceptedInPortionsAndOthersAreServedBetween) {
+TEST_P(ListenerAcceptsEightATurn, O2_AFloodIsAcceptedInPortionsAndOthersAreServedBetween) {
   listen();
   connect_clients(100);
   const WatchedSocket other;
@@ -310,7 +310,7 @@ TEST_P(ListenerOnEveryPoller, N1_OthersAreServedWhileItRests) {
   EXPECT_EQ(heard, "xxxxxxxxxx");
 }
 
-TEST_P(ListenerOnEveryPoller, TCP_02_WithAllDescriptorsTakenItTurnsAwayAndLaterServesAgain) {
+TEST_P(ListenerOnEveryPoller, N1_WithAllDescriptorsTakenItTurnsAwayAndLaterServesAgain) {
   listen();
   connect_clients(4);
   {
@@ -349,7 +349,7 @@ TEST_P(ListenerOnEveryPoller, N1_ASpareThatAnotherTookIsFoundAgain) {
 
 // ---- other errors
 
-TEST_P(ListenerOnEveryPoller, TCP_03_AnErrorOfOneConnectionIsNoErrorOfTheListener) {
+TEST_P(ListenerOnEveryPoller, N1_AnErrorOfOneConnectionIsNoErrorOfTheListener) {
   listen();
   connect_clients();
   faults.errors = {ECONNABORTED, EPROTO, EINTR, EPERM, ENETDOWN, EHOSTUNREACH};

@@ -168,7 +168,7 @@ TEST_P(ClosedOnEveryPoller, L6_DestroyingAnEndedWatchLeavesTheNextOwnerOfItsNumb
   EXPECT_EQ(fresh_calls, 1);
 }
 
-TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReachesNobodyElse) {
+TEST_P(ClosedOnEveryPoller, T24_ClosingBeforeRemovingIsDiagnosedAndReachesNobodyElse) {
   WatchedSocket socket;
   WatchedSocket next;
   std::vector<Ready> told;
@@ -193,7 +193,7 @@ TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReaches
   EXPECT_FALSE(watch.active());
 }
 
-TEST_P(ClosedOnEveryPoller, REG_08_AClosedDescriptorWhoseDuplicateLivesHauntsNobody) {
+TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseDuplicateLivesHauntsNobody) {
   WatchedSocket socket;
   const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
   int calls = 0;
@@ -231,7 +231,7 @@ TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseFileLivesAndIsReadableCause
   EXPECT_LT(turns_in(20ms), kFewTurns);
 }
 
-TEST_P(ClosedOnEveryPoller, REG_09_ADuplicateThatLivesInAForkedChildHauntsNobody) {
+TEST_P(ClosedOnEveryPoller, L6_ADuplicateThatLivesInAForkedChildHauntsNobody) {
   WatchedSocket socket;
   WatchedPipe until_told;
   WatchedSocket other;

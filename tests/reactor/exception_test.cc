@@ -38,8 +38,8 @@ struct Oops : std::runtime_error {
 
 class ExceptionOnEveryPoller : public ReactorOnEveryPoller {};
 
-// EX-01: each kind of callback in its turn throws; after each throw the loop goes on.
-TEST_P(ExceptionOnEveryPoller, EX_01_WhateverThrowsTheRestOfTheTurnIsDoneByTheNextRuns) {
+// Each kind of callback in its turn throws; after each throw the loop goes on.
+TEST_P(ExceptionOnEveryPoller, O6_WhateverThrowsTheRestOfTheTurnIsDoneByTheNextRuns) {
   const Trace kinds = {"before_wait", "after_wait", "posted", "descriptor", "deferred"};
   for (const std::string& thrower : kinds) {
     SCOPED_TRACE(thrower);
@@ -180,7 +180,7 @@ TEST_P(ExceptionOnEveryPoller, O6_ACallbackThatAlwaysThrowsStarvesNobody) {
   for (const int count : calls) EXPECT_EQ(count, 10);
 }
 
-TEST_P(ExceptionOnEveryPoller, EX_02_AnExceptionInTheLastTurnKeepsTheStop) {
+TEST_P(ExceptionOnEveryPoller, O5_AnExceptionInTheLastTurnKeepsTheStop) {
   WatchedSocket socket;
   socket.send();
   int calls = 0;
@@ -195,7 +195,7 @@ TEST_P(ExceptionOnEveryPoller, EX_02_AnExceptionInTheLastTurnKeepsTheStop) {
   EXPECT_EQ(reactor_.run_once(), 1U);
 }
 
-TEST_P(ExceptionOnEveryPoller, EX_02_TheLoopMayEndAfterAnException) {
+TEST_P(ExceptionOnEveryPoller, O6_TheLoopMayEndAfterAnException) {
   const auto capture = std::make_shared<int>();
   WatchedSocket socket;
   socket.send();

@@ -48,7 +48,7 @@ class HangUpOnEveryPoller : public ReactorOnEveryPoller {
   }
 };
 
-TEST_P(HangUpOnEveryPoller, HUP_01_APeerThatClosedIsReadableAndReadsAsEndOfFile) {
+TEST_P(HangUpOnEveryPoller, D2_APeerThatClosedIsReadableAndReadsAsEndOfFile) {
   WatchedSocket socket;
   std::vector<Ready> told;
   const Watch watch =
@@ -82,7 +82,7 @@ TEST_P(HangUpOnEveryPoller, D2_AHalfClosedPeerIsReadableAndReadClosed) {
   }
 }
 
-TEST_P(HangUpOnEveryPoller, Howto_T23_AfterEndOfFileTheWatchEndsInItsOwnCallback) {
+TEST_P(HangUpOnEveryPoller, T23_AfterEndOfFileTheWatchEndsInItsOwnCallback) {
   auto socket = std::make_unique<WatchedSocket>();
   WatchedSocket next;
   Watch watch;
@@ -108,7 +108,7 @@ TEST_P(HangUpOnEveryPoller, Howto_T23_AfterEndOfFileTheWatchEndsInItsOwnCallback
   EXPECT_EQ(turn(), 1U) << "the number can be used at once";
 }
 
-TEST_P(HangUpOnEveryPoller, HUP_02_AHangUpDuringAPauseIsNotToldAndDoesNotSpin) {
+TEST_P(HangUpOnEveryPoller, D1_AHangUpDuringAPauseIsNotToldAndDoesNotSpin) {
   for (const bool by_interest : {false, true}) {
     SCOPED_TRACE(by_interest ? "empty interest" : "pause");
     WatchedSocket socket;
@@ -125,7 +125,7 @@ TEST_P(HangUpOnEveryPoller, HUP_02_AHangUpDuringAPauseIsNotToldAndDoesNotSpin) {
   }
 }
 
-TEST_P(HangUpOnEveryPoller, HUP_03_AWriterHearsThatItsPeerHasGone) {
+TEST_P(HangUpOnEveryPoller, D2_AWriterHearsThatItsPeerHasGone) {
   WatchedSocket socket;
   socket.fill();
   std::vector<Ready> told;
@@ -141,7 +141,7 @@ TEST_P(HangUpOnEveryPoller, HUP_03_AWriterHearsThatItsPeerHasGone) {
   EXPECT_TRUE(errno == EPIPE || errno == ECONNRESET);
 }
 
-TEST_P(HangUpOnEveryPoller, HUP_04_WhatAWriterLeftBehindIsReadBeforeTheEndOfFile) {
+TEST_P(HangUpOnEveryPoller, D2_WhatAWriterLeftBehindIsReadBeforeTheEndOfFile) {
   WatchedPipe pipe;
   pipe.send("the last words");
   pipe.close_peer();
@@ -159,7 +159,7 @@ TEST_P(HangUpOnEveryPoller, HUP_04_WhatAWriterLeftBehindIsReadBeforeTheEndOfFile
   EXPECT_EQ(read, (std::vector<std::string>{"the last", " words", ""}));
 }
 
-TEST_P(HangUpOnEveryPoller, HUP_05_APipesWriterHearsThatItsReaderHasGone) {
+TEST_P(HangUpOnEveryPoller, D2_APipesWriterHearsThatItsReaderHasGone) {
   WatchedPipe pipe;
   std::vector<Ready> told;
   const Watch watch =

@@ -54,7 +54,7 @@ TEST_P(PosterOnEveryPoller, W1_FunctionsRunInTheOrderInWhichOneThreadPostedThem)
   for (int i = 0; i < 100; ++i) EXPECT_EQ(ran[static_cast<std::size_t>(i)], i);
 }
 
-TEST_P(PosterOnEveryPoller, WK_04_EightThreadsPostsAllRunOnceAndInEachThreadsOrder) {
+TEST_P(PosterOnEveryPoller, W1_EightThreadsPostsAllRunOnceAndInEachThreadsOrder) {
   constexpr std::size_t kThreads = 8;
   constexpr int kPosts = 50'000;
   std::array<int, kThreads> next = {};
@@ -83,7 +83,7 @@ TEST_P(PosterOnEveryPoller, WK_04_EightThreadsPostsAllRunOnceAndInEachThreadsOrd
 }
 
 // A post that comes while the loop goes to sleep: a lost wake-up would hang here.
-TEST_P(PosterOnEveryPoller, WK_01_NoPostIsLostHoweverItRacesWithGoingToSleep) {
+TEST_P(PosterOnEveryPoller, W1_NoPostIsLostHoweverItRacesWithGoingToSleep) {
   constexpr int kPosts = 20'000;
   std::atomic<int> ran = 0;
   std::thread poster([&] {
@@ -98,7 +98,7 @@ TEST_P(PosterOnEveryPoller, WK_01_NoPostIsLostHoweverItRacesWithGoingToSleep) {
   EXPECT_EQ(ran, kPosts);
 }
 
-TEST_P(PosterOnEveryPoller, WK_01_APostEndsTheSleepOfTheLoop) {
+TEST_P(PosterOnEveryPoller, W1_APostEndsTheSleepOfTheLoop) {
   const pid_t loop = this_thread_number();
   std::thread::id ran_on;
   std::thread poster([&] {

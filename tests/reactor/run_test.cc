@@ -82,7 +82,7 @@ TEST_P(RunOnEveryPoller, O4_PostedAndDeferredFunctionsAreCallbacksToo) {
   EXPECT_EQ(reactor_.run_once(0ns), 3U);
 }
 
-TEST_P(RunOnEveryPoller, WK_09_WithNothingRegisteredRunOnceWaitsForTheWholeTime) {
+TEST_P(RunOnEveryPoller, O4_WithNothingRegisteredRunOnceWaitsForTheWholeTime) {
   const TimePoint start = kernel_clock().now();
   EXPECT_EQ(reactor_.run_once(20ms), 0U);
   EXPECT_GE(kernel_clock().now() - start, 20ms);
@@ -187,7 +187,7 @@ TEST_P(RunOnEveryPoller, O5_TheTurnInWhichStopIsCalledIsFinished) {
   EXPECT_EQ(reactor_.counters().turns, 1U);
 }
 
-TEST_P(RunOnEveryPoller, WK_06_AStopBeforeRunIsRemembered) {
+TEST_P(RunOnEveryPoller, O5_AStopBeforeRunIsRemembered) {
   WatchedSocket socket;
   socket.send();
   int calls = 0;
@@ -236,7 +236,7 @@ TEST_P(RunOnEveryPoller, O5_RunMayBeCalledAgainAndAgain) {
   }
 }
 
-TEST_P(RunOnEveryPoller, WK_07_AStopFromAnotherThreadEndsASleepingRun) {
+TEST_P(RunOnEveryPoller, O5_AStopFromAnotherThreadEndsASleepingRun) {
   const pid_t loop = this_thread_number();
   for (int i = 0; i < 20; ++i) {
     std::thread stopper([&] {
@@ -249,7 +249,7 @@ TEST_P(RunOnEveryPoller, WK_07_AStopFromAnotherThreadEndsASleepingRun) {
 }
 
 // At whatever moment it comes: a lost one would leave run() asleep for ever.
-TEST_P(RunOnEveryPoller, WK_01_NoStopIsLostHoweverItRacesWithGoingToSleep) {
+TEST_P(RunOnEveryPoller, O5_NoStopIsLostHoweverItRacesWithGoingToSleep) {
   constexpr int kRuns = 5'000;
   std::atomic<int> runs = 0;
   std::thread stopper([&] {
@@ -266,7 +266,7 @@ TEST_P(RunOnEveryPoller, WK_01_NoStopIsLostHoweverItRacesWithGoingToSleep) {
   EXPECT_EQ(runs, kRuns);
 }
 
-TEST_P(RunOnEveryPoller, WK_01_AWakeDoesNotEndRunButLetsItTakeATurn) {
+TEST_P(RunOnEveryPoller, W1_AWakeDoesNotEndRunButLetsItTakeATurn) {
   const pid_t loop = this_thread_number();
   std::atomic<int> turns = 0;
   std::atomic<bool> stopped = false;
@@ -286,7 +286,7 @@ TEST_P(RunOnEveryPoller, WK_01_AWakeDoesNotEndRunButLetsItTakeATurn) {
   waker.join();
 }
 
-TEST_P(RunOnEveryPoller, WK_02_AMillionWakesOfABusyLoopCostOneMoreTurn) {
+TEST_P(RunOnEveryPoller, W1_AMillionWakesOfABusyLoopCostOneMoreTurn) {
   constexpr int kWakes = 1'000'000;
   bool done = false;
   reactor_.post([&] {
@@ -302,7 +302,7 @@ TEST_P(RunOnEveryPoller, WK_02_AMillionWakesOfABusyLoopCostOneMoreTurn) {
 
 // ---- signals
 
-TEST_P(RunOnEveryPoller, WK_07_StopAndWakeFromASignalHandlerEndTheWaitAndKeepErrno) {
+TEST_P(RunOnEveryPoller, O5_StopAndWakeFromASignalHandlerEndTheWaitAndKeepErrno) {
   static bool errno_kept = true;
   static bool stops = false;
   const SignalHandler handler(SIGUSR1, [](int) {
@@ -334,7 +334,7 @@ TEST_P(RunOnEveryPoller, WK_07_StopAndWakeFromASignalHandlerEndTheWaitAndKeepErr
   EXPECT_TRUE(errno_kept);
 }
 
-// BE-18. The handler does not concern the loop.
+// The handler does not concern the loop.
 TEST_P(RunOnEveryPoller, O4_ASignalStormNeitherSurfacesNorShortensTheWait) {
   const SignalHandler handler(SIGUSR1, [](int) { ++handled; });
   handled = 0;
@@ -359,7 +359,7 @@ TEST_P(RunOnEveryPoller, O4_ASignalStormNeitherSurfacesNorShortensTheWait) {
   storm.join();
 }
 
-TEST_P(RunOnEveryPoller, BE_18_AnEndlessWaitGoesOnAfterASignal) {
+TEST_P(RunOnEveryPoller, O4_AnEndlessWaitGoesOnAfterASignal) {
   const SignalHandler handler(SIGUSR1, [](int) { ++handled; });
   handled = 0;
   const pthread_t loop = ::pthread_self();
@@ -380,7 +380,7 @@ TEST_P(RunOnEveryPoller, BE_18_AnEndlessWaitGoesOnAfterASignal) {
   sender.join();
 }
 
-TEST_P(RunOnEveryPoller, SG_13_AProcessThatIsStoppedAndContinuedGoesOnWaiting) {
+TEST_P(RunOnEveryPoller, O4_AProcessThatIsStoppedAndContinuedGoesOnWaiting) {
   const pid_t child = ::fork();
   if (child == 0) {
     Reactor reactor(testing_support::on_poller(GetParam()));
@@ -404,7 +404,7 @@ TEST_P(RunOnEveryPoller, SG_13_AProcessThatIsStoppedAndContinuedGoesOnWaiting) {
 
 // ---- nesting
 
-TEST_P(RunOnEveryPoller, CB_09_RunInsideACallbackThrowsAndTheOuterTurnGoesOn) {
+TEST_P(RunOnEveryPoller, O5_RunInsideACallbackThrowsAndTheOuterTurnGoesOn) {
   std::vector<std::string> rejected;
   const auto try_all = [&](const std::string& where) {
     const std::array<std::pair<const char*, std::function<void()>>, 4> calls = {{
@@ -434,7 +434,7 @@ TEST_P(RunOnEveryPoller, CB_09_RunInsideACallbackThrowsAndTheOuterTurnGoesOn) {
                                                 "deferred"}));
 }
 
-// CB-10. The other order: the nested call must not take the stop for its own.
+// The other order: the nested call must not take the stop for its own.
 TEST_P(RunOnEveryPoller, O5_ANestedRunAfterStopThrowsTooAndTheStopIsHonoured) {
   const std::array<std::pair<const char*, std::function<void()>>, 3> calls = {{
       {"run", [&] { reactor_.run(); }},
@@ -500,7 +500,7 @@ class RunInVirtualTime : public SimulatedReactor {
   RunInVirtualTime() { clock_.set_auto_advance(true); }
 };
 
-TEST_F(RunInVirtualTime, Howto_T15_WithNothingReadyRunOnceReturnsNothingAfterItsTimeNotEarlier) {
+TEST_F(RunInVirtualTime, T15_WithNothingReadyRunOnceReturnsNothingAfterItsTimeNotEarlier) {
   const TimePoint start = clock_.now();
   EXPECT_EQ(reactor_->run_once(3s), 0U);
   EXPECT_EQ(clock_.now(), start + 3s);

@@ -85,7 +85,6 @@ class AffinityOnEveryPoller : public ReactorOnEveryPoller {
 
 // ---- threads
 
-// WK-11
 TEST_P(AffinityOnEveryPoller, O7_EveryCallFromAnotherThreadButPostStopAndWakeThrows) {
   for (const auto& entry : guarded_calls()) {
     SCOPED_TRACE(entry.first);
@@ -99,7 +98,6 @@ TEST_P(AffinityOnEveryPoller, O7_EveryCallFromAnotherThreadButPostStopAndWakeThr
   EXPECT_EQ(watch_.interest(), Interest{.readable = true});
 }
 
-// WK-10
 TEST_P(AffinityOnEveryPoller, O7_ALoopThatRunsCannotBeRunByASecondThread) {
   std::thread second;
   std::string message;
@@ -306,7 +304,7 @@ TEST_P(AffinityOnEveryPoller, O8_StopAndWakeInAForkedChildDoNotReachTheParent) {
   EXPECT_TRUE(ran) << "nobody had stopped the parent";
 }
 
-TEST_P(AffinityOnEveryPoller, SG_08_O8_WhatAForkedChildDestroysIsUnharmedInTheParent) {
+TEST_P(AffinityOnEveryPoller, O8_WhatAForkedChildDestroysIsUnharmedInTheParent) {
   auto owned = std::make_unique<Reactor>(on_poller(GetParam()));
   std::vector<WatchedSocket> sockets(3);
   std::vector<Watch> watches;
@@ -378,7 +376,6 @@ TEST_P(AffinityOnEveryPoller, O8_TheChildFreesTheCapturesAndClosesTheDescriptors
   EXPECT_EQ(capture.use_count(), 5);
 }
 
-// SG-09
 TEST_P(AffinityOnEveryPoller, O8_AFreshLoopInTheChildServesItsOwnSockets) {
   const bool held_in_child = holds_in_a_forked_child([&] {
     Reactor fresh(on_poller(GetParam()));

@@ -101,7 +101,7 @@ TEST_P(TurnOnEveryPoller, O1_ADeferredFunctionDefersToTheNextTurn) {
   }
 }
 
-TEST_P(TurnOnEveryPoller, CB_08_ACallbackMayWatchAReadyDescriptorWhichIsCalledInALaterTurn) {
+TEST_P(TurnOnEveryPoller, O1_ACallbackMayWatchAReadyDescriptorWhichIsCalledInALaterTurn) {
   WatchedSocket first;
   WatchedSocket second;
   first.send();
@@ -119,7 +119,7 @@ TEST_P(TurnOnEveryPoller, CB_08_ACallbackMayWatchAReadyDescriptorWhichIsCalledIn
   EXPECT_EQ(second_calls, 1);
 }
 
-TEST_P(TurnOnEveryPoller, Howto_T18_AConnectionAcceptedWhileTheBatchIsWorkedOffIsServedLater) {
+TEST_P(TurnOnEveryPoller, T18_AConnectionAcceptedWhileTheBatchIsWorkedOffIsServedLater) {
   WatchedSocket listener;
   WatchedSocket connection;
   WatchedSocket other;
@@ -146,7 +146,7 @@ TEST_P(TurnOnEveryPoller, Howto_T18_AConnectionAcceptedWhileTheBatchIsWorkedOffI
   EXPECT_EQ(trace.back(), "hello");
 }
 
-TEST_P(TurnOnEveryPoller, CB_13_FunctionsThatPostForEverLeaveDescriptorsServed) {
+TEST_P(TurnOnEveryPoller, O1_FunctionsThatPostForEverLeaveDescriptorsServed) {
   constexpr int kTurns = 100'000;
   WatchedSocket socket;
   socket.send();
@@ -299,7 +299,7 @@ TEST_P(TurnOnEveryPoller, O1_HooksRunOnceATurnInTheOrderOfTheirRegistration) {
   EXPECT_EQ(trace, (Trace{"a", "b", "c", "d", "a", "b", "c", "d"}));
 }
 
-TEST_P(TurnOnEveryPoller, CB_16_AHookMayAddAHookOfItsPhaseWhichRunsFromTheNextTurnOn) {
+TEST_P(TurnOnEveryPoller, O1_AHookMayAddAHookOfItsPhaseWhichRunsFromTheNextTurnOn) {
   Trace trace;
   std::vector<Handle> added;
   const auto adder = [&](const char* name, auto add) {
@@ -319,7 +319,7 @@ TEST_P(TurnOnEveryPoller, CB_16_AHookMayAddAHookOfItsPhaseWhichRunsFromTheNextTu
   EXPECT_EQ(trace, (Trace{"before", "new before", "after", "new after"}));
 }
 
-TEST_P(TurnOnEveryPoller, CB_16_ABeforeWaitHookMayAddAndCancelHooksOfTheOtherPhase) {
+TEST_P(TurnOnEveryPoller, O1_ABeforeWaitHookMayAddAndCancelHooksOfTheOtherPhase) {
   Trace trace;
   Handle added;
   Handle doomed = reactor_.after_wait([&] { trace.emplace_back("doomed"); });
@@ -332,7 +332,7 @@ TEST_P(TurnOnEveryPoller, CB_16_ABeforeWaitHookMayAddAndCancelHooksOfTheOtherPha
   EXPECT_EQ(trace, (Trace{"added", "added"}));
 }
 
-TEST_P(TurnOnEveryPoller, CB_16_HooksThatComeAndGoInEveryTurnKeepTheirOrder) {
+TEST_P(TurnOnEveryPoller, O1_HooksThatComeAndGoInEveryTurnKeepTheirOrder) {
   Trace trace;
   Handle coming_and_going;
   const Handle first = reactor_.before_wait([&] {

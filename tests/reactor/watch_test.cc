@@ -42,7 +42,7 @@ using testing_support::WatchedSocket;
 
 class WatchOnEveryPoller : public ReactorOnEveryPoller {};
 
-TEST_P(WatchOnEveryPoller, REG_01_AReadableDescriptorIsCalledOnceATurnWhileItIsUnread) {
+TEST_P(WatchOnEveryPoller, D3_AReadableDescriptorIsCalledOnceATurnWhileItIsUnread) {
   WatchedSocket socket;
   std::vector<Ready> told;
   const Watch watch =
@@ -55,7 +55,7 @@ TEST_P(WatchOnEveryPoller, REG_01_AReadableDescriptorIsCalledOnceATurnWhileItIsU
   EXPECT_EQ(turn(), 0U);
 }
 
-TEST_P(WatchOnEveryPoller, REG_01_OneEventIsOneCallWithAllItsBits) {
+TEST_P(WatchOnEveryPoller, L4_OneEventIsOneCallWithAllItsBits) {
   WatchedSocket socket;
   socket.send();
   std::vector<Ready> told;
@@ -65,7 +65,7 @@ TEST_P(WatchOnEveryPoller, REG_01_OneEventIsOneCallWithAllItsBits) {
   EXPECT_EQ(told, (std::vector<Ready>{{.readable = true, .writable = true}}));
 }
 
-TEST_P(WatchOnEveryPoller, REG_02_ASecondWatchOfANumberIsRefusedAndTheFirstIsIntact) {
+TEST_P(WatchOnEveryPoller, D1_ASecondWatchOfANumberIsRefusedAndTheFirstIsIntact) {
   WatchedSocket socket;
   socket.send();
   int calls = 0;
@@ -101,7 +101,7 @@ TEST_P(WatchOnEveryPoller, D1_WhatCannotBeWatchedIsRefusedAtOnceAndLeavesNothing
   EXPECT_EQ(turn(), 0U);
 }
 
-TEST_P(WatchOnEveryPoller, REG_06_TheLoopsOwnHandleIsRefusedAndAnotherLoopsWorks) {
+TEST_P(WatchOnEveryPoller, D7_TheLoopsOwnHandleIsRefusedAndAnotherLoopsWorks) {
   if (!capabilities_.native_handle) {
     EXPECT_UNSUPPORTED(reactor_.native_handle());
     return;
@@ -120,7 +120,7 @@ TEST_P(WatchOnEveryPoller, REG_06_TheLoopsOwnHandleIsRefusedAndAnotherLoopsWorks
   EXPECT_EQ(inner_runs, 1);
 }
 
-TEST_P(WatchOnEveryPoller, REG_15_TwoOwnersOfOneFileWatchADuplicateEach) {
+TEST_P(WatchOnEveryPoller, D1_TwoOwnersOfOneFileWatchADuplicateEach) {
   WatchedSocket socket;
   socket.send();
   const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
@@ -189,7 +189,7 @@ TEST_P(WatchOnEveryPoller, L1_ACancelledWatchCannotBeChanged) {
   EXPECT_EQ(watch.fd(), -1);
 }
 
-TEST_P(WatchOnEveryPoller, Howto_T27_NoDescriptorIsLeftOverWhenTheLoopIsGone) {
+TEST_P(WatchOnEveryPoller, T27_NoDescriptorIsLeftOverWhenTheLoopIsGone) {
   const DescriptorsBefore before;
   {
     Reactor reactor(on_poller(GetParam()));
@@ -362,7 +362,7 @@ class InterestInForce : public SimulatedReactor {
   }
 };
 
-TEST_F(InterestInForce, CB_06_AnInterestThatASiblingDroppedIsNotTold) {
+TEST_F(InterestInForce, L4_AnInterestThatASiblingDroppedIsNotTold) {
   EXPECT_EQ(told_to_the_second([](Watch& other) { other.set_interest({.readable = true}); }),
             (std::vector<Ready>{{.readable = true}}));
 }
@@ -388,7 +388,7 @@ TEST_F(InterestInForce, L4_AnEventIsOfTheInterestThatWasWaitedForNotOfALaterOne)
   EXPECT_EQ(told, (std::vector<Ready>{{.readable = true}}));
 }
 
-TEST_F(InterestInForce, CB_05_AfterAWatchEndedInItsCallbackTheRestOfItsEventIsDropped) {
+TEST_F(InterestInForce, L1_AfterAWatchEndedInItsCallbackTheRestOfItsEventIsDropped) {
   poller_->set_ready(kFirst, {.readable = true, .writable = true});
   int calls = 0;
   Watch watch;
@@ -413,7 +413,7 @@ TEST_F(InterestInForce, L4_ASpuriousReadinessThatNobodyAskedForIsNotTold) {
   EXPECT_EQ(calls, 1) << "the number is right";
 }
 
-TEST_F(InterestInForce, Howto_T25_AStaleEventReachesNobodyAndIsCounted) {
+TEST_F(InterestInForce, T25_AStaleEventReachesNobodyAndIsCounted) {
   int calls = 0;
   Watch watch = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
   EXPECT_EQ(reactor_->counters().stale_events, 0U);
@@ -435,7 +435,7 @@ TEST_F(InterestInForce, Howto_T25_AStaleEventReachesNobodyAndIsCounted) {
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(InterestInForce, Howto_T31_AnotherReadyDescriptorRemovedInACallbackIsNotCalled) {
+TEST_F(InterestInForce, T31_AnotherReadyDescriptorRemovedInACallbackIsNotCalled) {
   constexpr int kMany = 20;
   std::vector<Watch> watches(kMany);
   int calls = 0;

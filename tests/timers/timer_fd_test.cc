@@ -475,14 +475,14 @@ class TimerFdAskedForMore : public TimerFdOnEveryPoller {
 };
 DETENT_ON_EVERY_POLLER(TimerFdAskedForMore);
 
-TEST_P(TimerFdAskedForMore, Howto_T29_ItNeverBecomesWritableOrExceptional) {
+TEST_P(TimerFdAskedForMore, T29_ItNeverBecomesWritableOrExceptional) {
   watch({.writable = true, .priority = true});
   timer_.arm(1ns);
   EXPECT_EQ(0U, reactor_.run_once(1ms)) << "though it has expired";
   EXPECT_EQ(1U, timer_.read());
 }
 
-TEST_P(TimerFdAskedForMore, Howto_T30_AskedForEverythingItReportsReadableAlone) {
+TEST_P(TimerFdAskedForMore, T30_AskedForEverythingItReportsReadableAlone) {
   watch({.readable = true, .writable = true, .priority = true});
   EXPECT_EQ(0U, turn());
   timer_.arm(1ns);

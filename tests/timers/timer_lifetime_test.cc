@@ -107,7 +107,7 @@ TEST_F(TimerLifetime, L3_AOneShotThatFiredKeepsItsCapturesUntilItsHandleGoes) {
   EXPECT_TRUE(captures.expired());
 }
 
-TEST_F(TimerLifetime, CB_12_ACallbackMayMoveTheHandleItBelongsTo) {
+TEST_F(TimerLifetime, L2_ACallbackMayMoveTheHandleItBelongsTo) {
   int calls = 0;
   Timer first;
   Timer second;

@@ -86,7 +86,7 @@ TEST_F(TimerOrder, TM2_OneShotsAndPeriodicTimersShareOneOrder) {
 
 // The HOWTO's three timers. One is armed for its next tick when it ticks, so the longer its period,
 // the earlier it was armed for an instant that it shares.
-TEST_F(TimerOrder, Howto_T12_ExpiriesOfOneInstantAreOneBatchInTheOrderOfArming) {
+TEST_F(TimerOrder, T12_ExpiriesOfOneInstantAreOneBatchInTheOrderOfArming) {
   std::vector<std::string> batches;
   std::uint64_t turn_of_the_batch = 0;
   const TimePoint start = clock_.now();

@@ -356,7 +356,7 @@ TEST_P(TimerServiceOnEveryPoller, TM2_InstantsInThePastAreCalledInTheNextTurn) {
   EXPECT_EQ("abc", calls);
 }
 
-TEST_P(TimerServiceOnEveryPoller, Howto_T9_NoDescriptorLeaksWhenAnExceptionFlies) {
+TEST_P(TimerServiceOnEveryPoller, T9_NoDescriptorLeaksWhenAnExceptionFlies) {
   const testing_support::DescriptorsBefore before;
   const auto use = [] {
     TimerFd timer(ClockId::wall);

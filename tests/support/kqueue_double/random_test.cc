@@ -164,7 +164,7 @@ class Stage {
   std::vector<End> ends_;
 };
 
-TEST(KqueueDouble, R09_TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
+TEST(KqueueDouble, TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
   for (const unsigned seed : {1U, 2U, 3U}) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Stage(seed).run();
