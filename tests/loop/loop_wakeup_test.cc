@@ -26,6 +26,8 @@
 #include "support/kernel_view.h"
 #include "support/poller_fixtures.h"
 #include "support/processes.h"
+#include "support/readiness.h"
+#include "wakeup.h"
 
 namespace detent {
 namespace {
@@ -109,6 +111,15 @@ TEST_P(LoopWakeupOnEveryPoller, W1_KeepsErrno) {
   close_watched();
   wakeup_.signal();
   EXPECT_EQ(errno, ENOTTY);
+}
+
+TEST(Wakeup, ClearingWithoutASignalDoesNotBlockAndKeepsErrno) {
+  const Wakeup wakeup;
+  errno = ENOTTY;
+  wakeup.clear();
+  EXPECT_EQ(errno, ENOTTY);
+  wakeup.signal();
+  EXPECT_TRUE(testing_support::is_readable(wakeup.fd()));
 }
 
 TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {

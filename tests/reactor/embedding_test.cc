@@ -244,18 +244,6 @@ TEST_P(EmbeddedOnEveryPoller, O5_DispatchConsumesAPendingStopAndReturns) {
   EXPECT_EQ(runs, 1);
 }
 
-TEST_P(EmbeddedOnEveryPoller, O4_DispatchReturnsHowManyCallbacksRan) {
-  std::vector<WatchedSocket> sockets(3);
-  std::vector<Watch> watches;
-  for (WatchedSocket& socket : sockets) {
-    socket.send();
-    watches.push_back(reactor_.watch(socket, {.readable = true}, [](Ready) {}));
-  }
-  EXPECT_EQ(reactor_.dispatch(), 3U);
-  watches.clear();
-  EXPECT_EQ(reactor_.dispatch(), 0U);
-}
-
 TEST_P(EmbeddedOnEveryPoller, O6_AnExceptionLeavesDispatchAndTheRestIsDoneByTheNext) {
   int runs = 0;
   reactor_.post([] { throw std::runtime_error("posted"); });
@@ -267,39 +255,7 @@ TEST_P(EmbeddedOnEveryPoller, O6_AnExceptionLeavesDispatchAndTheRestIsDoneByTheN
   EXPECT_EQ(runs, 1);
 }
 
-// The handle keeps its number even when the poller had to build its kernel object anew.
-TEST_P(EmbeddedOnEveryPoller, D7_TheHandleOutlivesAGhost) {
-  const int handle = reactor_.native_handle();
-  WatchedSocket socket;
-  const UniqueFd duplicate(::dup(socket.fd()));
-  Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
-  socket.close();
-  watch.cancel();
-  socket.send();
-  for (int i = 0; i < 3; ++i) reactor_.dispatch();
-  EXPECT_EQ(reactor_.native_handle(), handle);
-  EXPECT_EQ(reactor_.prepare(), std::nullopt);
-  EXPECT_FALSE(is_readable(handle));
-  WatchedSocket next;
-  const Watch next_watch = reactor_.watch(next, {.readable = true}, [](Ready) {});
-  next.send();
-  EXPECT_TRUE(is_readable(handle));
-  EXPECT_EQ(reactor_.dispatch(), 1U);
-}
-
 DETENT_ON_EVERY_POLLER(EmbeddedOnEveryPoller);
-
-class EmbeddedWhereverThePollerCannot : public ReactorOnEveryPoller {};
-
-TEST_P(EmbeddedWhereverThePollerCannot, D7_TheNativeHandleIsWhatTheCapabilitiesSay) {
-  if (capabilities_.native_handle) {
-    EXPECT_GE(reactor_.native_handle(), 0);
-  } else {
-    EXPECT_UNSUPPORTED(reactor_.native_handle());
-  }
-}
-
-DETENT_ON_EVERY_POLLER(EmbeddedWhereverThePollerCannot);
 
 class EmbeddedSimulation : public SimulatedReactor {};
 

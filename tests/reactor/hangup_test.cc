@@ -48,25 +48,6 @@ class HangUpOnEveryPoller : public ReactorOnEveryPoller {
   }
 };
 
-TEST_P(HangUpOnEveryPoller, D2_APeerThatClosedIsReadableAndReadsAsEndOfFile) {
-  WatchedSocket socket;
-  std::vector<Ready> told;
-  const Watch watch =
-      reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
-  socket.close_peer();
-  EXPECT_EQ(turn(), 1U);
-  ASSERT_EQ(told.size(), 1U);
-  EXPECT_TRUE(told[0].readable);
-  if (capabilities_.hangup) {
-    EXPECT_TRUE(told[0].hangup);
-  } else {
-    EXPECT_DIFFERENCE(told[0].readable && !told[0].hangup);
-  }
-  char byte = 0;
-  EXPECT_EQ(::read(socket.fd(), &byte, 1), 0);
-  EXPECT_EQ(turn(), 1U) << "level: it was asked for, so it is told again";
-}
-
 TEST_P(HangUpOnEveryPoller, D2_AHalfClosedPeerIsReadableAndReadClosed) {
   WatchedSocket socket;
   std::vector<Ready> told;
@@ -139,40 +120,6 @@ TEST_P(HangUpOnEveryPoller, D2_AWriterHearsThatItsPeerHasGone) {
   EXPECT_FALSE(told[0].readable) << "nobody asked for that";
   EXPECT_EQ(::send(socket.fd(), "x", 1, MSG_NOSIGNAL), -1);
   EXPECT_TRUE(errno == EPIPE || errno == ECONNRESET);
-}
-
-TEST_P(HangUpOnEveryPoller, D2_WhatAWriterLeftBehindIsReadBeforeTheEndOfFile) {
-  WatchedPipe pipe;
-  pipe.send("the last words");
-  pipe.close_peer();
-  std::vector<std::string> read;
-  Watch watch;
-  watch = reactor_.watch(pipe, {.readable = true}, [&](Ready ready) {
-    EXPECT_TRUE(ready.readable);
-    std::array<char, 8> buffer = {};
-    const ssize_t got = ::read(pipe.fd(), buffer.data(), buffer.size());
-    ASSERT_GE(got, 0);
-    read.emplace_back(buffer.data(), static_cast<std::size_t>(got));
-    if (got == 0) watch.cancel();
-  });
-  for (int i = 0; i < 5; ++i) turn();
-  EXPECT_EQ(read, (std::vector<std::string>{"the last", " words", ""}));
-}
-
-TEST_P(HangUpOnEveryPoller, D2_APipesWriterHearsThatItsReaderHasGone) {
-  WatchedPipe pipe;
-  std::vector<Ready> told;
-  const Watch watch =
-      reactor_.watch(pipe.peer(), {.writable = true}, [&](Ready ready) { told.push_back(ready); });
-  pipe.close();
-  EXPECT_EQ(turn(), 1U);
-  ASSERT_EQ(told.size(), 1U);
-  EXPECT_TRUE(told[0].error || told[0].writable);
-  if (capabilities_.hangup) {
-    EXPECT_TRUE(told[0].error);
-  } else {
-    EXPECT_DIFFERENCE(told[0].writable && !told[0].hangup);
-  }
 }
 
 TEST_P(HangUpOnEveryPoller, D4_AHangUpThatNobodyAskedForIsToldOnceUntilTheWatchIsSetAgain) {

@@ -101,14 +101,6 @@ TEST_P(RunOnEveryPoller, D6_ATimeOfNothingOrLessDoesNotWait) {
   }
 }
 
-TEST_P(RunOnEveryPoller, D6_ATimeTooShortForThePollerIsRoundedUp) {
-  for (const Duration brief : {1ns, 999ns, 1'500'001ns}) {
-    const TimePoint start = kernel_clock().now();
-    EXPECT_EQ(reactor_.run_once(brief), 0U);
-    EXPECT_GE(kernel_clock().now() - start, brief);
-  }
-}
-
 TEST_P(RunOnEveryPoller, D6_TheLongestTimeDoesNotOverflow) {
   WatchedSocket socket;
   const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
@@ -357,49 +349,6 @@ TEST_P(RunOnEveryPoller, O4_ASignalStormNeitherSurfacesNorShortensTheWait) {
   }
   over = true;
   storm.join();
-}
-
-TEST_P(RunOnEveryPoller, O4_AnEndlessWaitGoesOnAfterASignal) {
-  const SignalHandler handler(SIGUSR1, [](int) { ++handled; });
-  handled = 0;
-  const pthread_t loop = ::pthread_self();
-  const pid_t number = this_thread_number();
-  WatchedSocket socket;
-  const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
-  std::thread sender([&] {
-    for (int i = 0; i < 5; ++i) {
-      wait_until_asleep(number);
-      ::pthread_kill(loop, SIGUSR1);
-      while (handled <= i) std::this_thread::yield();
-    }
-    wait_until_asleep(number);
-    socket.send();
-  });
-  EXPECT_EQ(reactor_.run_once(), 1U);
-  EXPECT_EQ(handled, 5);
-  sender.join();
-}
-
-TEST_P(RunOnEveryPoller, O4_AProcessThatIsStoppedAndContinuedGoesOnWaiting) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    Reactor reactor(testing_support::on_poller(GetParam()));
-    const TimePoint start = kernel_clock().now();
-    const bool nothing = reactor.run_once(50ms) == 0;
-    ::_exit(nothing && kernel_clock().now() - start >= 50ms ? 0 : 1);
-  }
-  int status = 0;
-  for (int i = 0; i < 3; ++i) {
-    ::kill(child, SIGSTOP);
-    ASSERT_EQ(child, ::waitpid(child, &status, WUNTRACED));
-    if (!WIFSTOPPED(status)) break;  // it was faster
-    ::kill(child, SIGCONT);
-  }
-  if (WIFSTOPPED(status)) {
-    ASSERT_EQ(child, ::waitpid(child, &status, 0));
-  }
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 // ---- nesting

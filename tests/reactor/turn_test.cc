@@ -244,22 +244,6 @@ TEST_P(TurnOnEveryPoller, D5_MoreReadyDescriptorsThanABatchHoldsAreAllServed) {
   EXPECT_EQ(calls, std::vector<int>(kReady, 1));
 }
 
-TEST_P(TurnOnEveryPoller, D5_DescriptorsThatAreReadyAllTheTimeStarveNobody) {
-  constexpr std::size_t kBatch = 3;
-  constexpr std::size_t kReady = 10;
-  Reactor reactor(on_poller(GetParam(), {.events = kBatch}));
-  std::vector<WatchedSocket> sockets(kReady);
-  std::vector<Watch> watches;
-  std::vector<int> calls(kReady, 0);
-  for (std::size_t i = 0; i < kReady; ++i) {
-    sockets[i].send();
-    watches.push_back(
-        reactor.watch(sockets[i], {.readable = true}, [&calls, i](Ready) { ++calls[i]; }));
-  }
-  for (std::size_t turns = 0; turns < 2 * kReady; ++turns) reactor.dispatch();
-  EXPECT_GT(*std::min_element(calls.begin(), calls.end()), 0);
-}
-
 TEST_P(TurnOnEveryPoller, O2_ABatchOfOneStillHearsOfPostsFromOutside) {
   Reactor reactor(on_poller(GetParam(), {.events = 1}));
   WatchedSocket socket;

@@ -2,7 +2,6 @@
 // Watches: registration, interest, and whom an event concerns.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -23,6 +22,7 @@
 #include "detent/simulation.h"
 #include "detent/unique_fd.h"
 #include "support/conformance.h"
+#include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/reactor_fixtures.h"
@@ -101,41 +101,6 @@ TEST_P(WatchOnEveryPoller, D1_WhatCannotBeWatchedIsRefusedAtOnceAndLeavesNothing
   EXPECT_EQ(turn(), 0U);
 }
 
-TEST_P(WatchOnEveryPoller, D7_TheLoopsOwnHandleIsRefusedAndAnotherLoopsWorks) {
-  if (!capabilities_.native_handle) {
-    EXPECT_UNSUPPORTED(reactor_.native_handle());
-    return;
-  }
-  EXPECT_THROW(
-      static_cast<void>(reactor_.watch(reactor_.native_handle(), {.readable = true}, [](Ready) {})),
-      std::system_error);
-  Reactor inner(on_poller(GetParam()));
-  int inner_runs = 0;
-  const Watch watch =
-      reactor_.watch(inner.native_handle(), {.readable = true}, [&](Ready) { inner.dispatch(); });
-  EXPECT_EQ(inner.prepare(), std::nullopt);
-  EXPECT_EQ(turn(), 0U);
-  inner.post([&] { ++inner_runs; });
-  EXPECT_EQ(turn(), 1U);
-  EXPECT_EQ(inner_runs, 1);
-}
-
-TEST_P(WatchOnEveryPoller, D1_TwoOwnersOfOneFileWatchADuplicateEach) {
-  WatchedSocket socket;
-  socket.send();
-  const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
-  int reader_calls = 0;
-  int writer_calls = 0;
-  Watch reader = reactor_.watch(socket, {.readable = true}, [&](Ready) { ++reader_calls; });
-  const Watch writer =
-      reactor_.watch(duplicate, {.writable = true}, [&](Ready) { ++writer_calls; });
-  EXPECT_EQ(turn(), 2U);
-  reader.cancel();
-  EXPECT_EQ(turn(), 1U);
-  EXPECT_EQ(reader_calls, 1);
-  EXPECT_EQ(writer_calls, 2);
-}
-
 struct UsersOwn {
   UniqueFd file;
   [[nodiscard]] int fd() const { return file.fd(); }
@@ -206,20 +171,6 @@ TEST_P(WatchOnEveryPoller, T27_NoDescriptorIsLeftOverWhenTheLoopIsGone) {
 }
 
 // ---- interest
-
-TEST_P(WatchOnEveryPoller, D1_AnEmptyInterestIsLegalAndSilent) {
-  WatchedSocket socket;
-  socket.send();
-  int calls = 0;
-  Watch watch = reactor_.watch(socket, {}, [&](Ready) { ++calls; });
-  EXPECT_EQ(turn(), 0U);
-  EXPECT_TRUE(watch.active());
-  watch.set_interest({.readable = true});
-  EXPECT_EQ(turn(), 1U);
-  watch.set_interest({});
-  EXPECT_EQ(turn(), 0U);
-  EXPECT_EQ(calls, 1);
-}
 
 TEST_P(WatchOnEveryPoller, D1_APausedWatchIsSilentUntilItIsResumed) {
   WatchedSocket socket;
@@ -295,45 +246,16 @@ TEST_P(WatchOnEveryPoller, D3_OneShotMayBeSetAgainInItsOwnCallback) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(turn(), 1U);
 }
 
-TEST_P(WatchOnEveryPoller, D3_AnEdgeIsToldOnceForEachArrivalWhereThePollerCan) {
-  WatchedSocket socket;
-  constexpr Interest kEdge = {.readable = true, .trigger = Trigger::edge};
-  if (!capabilities_.edge) {
-    EXPECT_UNSUPPORTED(reactor_.watch(socket, kEdge, [](Ready) {}));
-    return;
-  }
-  socket.send();
-  Watch watch = reactor_.watch(socket, kEdge, [](Ready) {});
-  EXPECT_EQ(turn(), 1U);
-  EXPECT_EQ(turn(), 0U);
-  socket.send();
-  EXPECT_EQ(turn(), 1U);
-  EXPECT_EQ(turn(), 0U);
-  watch.set_interest(kEdge);
-  EXPECT_EQ(turn(), 1U) << "setting it tells again what is there";
-}
-
 TEST_P(WatchOnEveryPoller, D2_UrgentDataIsAPriorityWhereThePollerCan) {
   constexpr Interest kUrgent = {.priority = true};
   if (!capabilities_.priority) {
     EXPECT_UNSUPPORTED(reactor_.watch(WatchedSocket(), kUrgent, [](Ready) {}));
     return;
   }
-  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(0, ::bind(listener.fd(), generic, size));
-  ASSERT_EQ(0, ::listen(listener.fd(), 1));
-  ASSERT_EQ(0, ::getsockname(listener.fd(), generic, &size));
-  const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(0, ::connect(client.fd(), generic, size));
-  const UniqueFd server(::accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  const testing_support::SocketPair pair = testing_support::make_tcp_pair();
   std::vector<Ready> told;
-  const Watch watch = reactor_.watch(server, kUrgent, [&](Ready ready) { told.push_back(ready); });
-  ASSERT_EQ(1, ::send(client.fd(), "!", 1, MSG_OOB));
+  const Watch watch = reactor_.watch(pair.near, kUrgent, [&](Ready ready) { told.push_back(ready); });
+  ASSERT_EQ(1, ::send(pair.far.fd(), "!", 1, MSG_OOB));
   EXPECT_EQ(reactor_.run_once(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.priority = true}}));
 }
