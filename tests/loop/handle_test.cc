@@ -217,17 +217,11 @@ TEST(Handle, O8_MayBeCancelledInAForkedChild) {
   EXPECT_TRUE(handle.active());
 }
 
-TEST(HandleDeathTest, O7_CancellingOnAnotherThreadTerminatesWithAMessage) {
+TEST(HandleDeathTest, O7_CancellingOrDestroyingOnAnotherThreadTerminatesWithAMessage) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   Service service;
   Handle handle = service.add();
   EXPECT_DEATH(std::thread([&] { handle.cancel(); }).join(), "Handle::cancel.*another thread");
-}
-
-TEST(HandleDeathTest, O7_DestroyingOnAnotherThreadTerminatesWithAMessage) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
-  Service service;
-  Handle handle = service.add();
   EXPECT_DEATH(std::thread([moved = std::move(handle)] {}).join(),
                "Handle::cancel.*another thread");
 }

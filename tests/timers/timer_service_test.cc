@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -540,40 +541,18 @@ struct OwnLoop {
   std::optional<Timer> timer{timers->after(1s, [] {})};
 };
 
-TEST(TimerServiceDeathTest, O7_CancellingOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timer->cancel(); }).join();
-      },
-      "Handle::cancel.*another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_AskingWhatRemainsOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { static_cast<void>(loop.timer->remaining()); }).join();
-      },
-      "Timer::remaining.*another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_DestroyingAHandleOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timer.reset(); }).join();
-      },
-      "another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_DestroyingTheServiceOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timers.reset(); }).join();
-      },
-      "~TimerService.*another thread");
+TEST(TimerServiceDeathTest, O7_WhatMayNotThrowEndsTheProgramOnAnotherThread) {
+  const auto on_another_thread = [](void (*act)(OwnLoop&)) {
+    OwnLoop loop;
+    std::thread(act, std::ref(loop)).join();
+  };
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timer->cancel(); }),
+               "Handle::cancel.*another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { static_cast<void>(loop.timer->remaining()); }),
+               "Timer::remaining.*another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timer.reset(); }), "another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timers.reset(); }),
+               "~TimerService.*another thread");
 }
 
 TEST_P(TimerServiceOnEveryPoller, O8_AForkedChildIsRefusedAndLeavesTheParentAlone) {
