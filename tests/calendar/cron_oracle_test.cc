@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // Every zone of this system against the system's own localtime(3): a walk from minute to minute
 // that knows nothing of how Cron looks for the next run.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <iostream>
-#include <string>
-#include <vector>
-
 #include "calendar/compare_with_walk.h"
 #include "calendar/local_walk.h"
 #include "calendar/random_cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::compare_with_walk;
-using testing_support::kDay;
-using testing_support::kHour;
-using testing_support::kMinute;
-using testing_support::LocalTime;
-using testing_support::LocalWalk;
-using testing_support::Random;
-using testing_support::Rules;
-using testing_support::UnixTime;
-using testing_support::year_begin;
+using namespace testing_support;
 
 constexpr int kFirstYear = 2020;
 constexpr int kLastYear = 2045;

@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Expressions by chance, which no author of Cron has thought of, and what a naive reading of the
 // dialect makes of them.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <ctime>
-#include <iostream>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
 #include "calendar/compare_with_walk.h"
 #include "calendar/local_walk.h"
@@ -20,23 +9,12 @@
 #include "calendar/random_cron.h"
 #include "detent/cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::below;
-using testing_support::kDay;
-using testing_support::kHour;
-using testing_support::kMinute;
-using testing_support::LocalTime;
-using testing_support::LocalWalk;
-using testing_support::NaiveCron;
-using testing_support::one_in;
-using testing_support::Random;
-using testing_support::random_expression;
-using testing_support::to_text;
-using testing_support::UnixTime;
-using testing_support::year_begin;
+using namespace testing_support;
 
 class RandomCron : public testing::Test {
  protected:

@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/callback.h"
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <new>
-#include <string>
-#include <type_traits>
-#include <utility>
 
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::allocations_in;
+using namespace testing_support;
 
 template <std::size_t Size, std::size_t Alignment = 1>
 struct Sized {

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/clock.h"
 
-#include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdint>
 #include <limits>
-#include <memory>
-#include <random>
-#include <set>
-#include <string>
-#include <system_error>
-#include <tuple>
-#include <type_traits>
-#include <utility>
 
 #include "support/allocations.h"
 #include "support/connected_pair.h"
@@ -28,12 +16,13 @@
 #include "support/machine_clock.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
+using namespace testing_support;
 __extension__ using Wide = __int128;
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What epoll's poller asks of the kernel: which registrations, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/poller.h"
 #include "support/connected_pair.h"
@@ -19,15 +10,14 @@
 #include "support/kernel_view.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::system_calls_of;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};

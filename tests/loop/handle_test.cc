@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/handle.h"
 
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <optional>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
 #include "detent/handler_table.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/handler_table.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <random>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::allocations_in;
+using namespace testing_support;
 
 using Table = HandlerTable<void()>;
 using Watched = std::weak_ptr<int>;  // expired once the callable's captures are destroyed

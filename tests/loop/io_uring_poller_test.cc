@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What io_uring's poller asks of the kernel: which requests are in flight, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,23 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <optional>
 #include <ostream>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <tuple>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -39,21 +22,14 @@
 #include "support/printing.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::fill;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::poll_one;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::system_calls_of;
-using testing_support::take;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};

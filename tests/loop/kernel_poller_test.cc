@@ -2,7 +2,6 @@
 // What the pollers do with a real kernel's descriptors. A new poller is tested without a change
 // here.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -11,21 +10,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <climits>
-#include <cstdint>
-#include <map>
-#include <memory>
 #include <new>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -39,17 +24,13 @@
 #include "support/processes.h"
 #include "support/readiness.h"
 #include "support/signal_storm.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
 UniqueFd duplicate_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.fd(), F_DUPFD_CLOEXEC, 0)); }
 

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // What kqueue's poller makes of what only some kernels do, which the double of kevent() can play,
 // and how often it calls. That its changes ride with the wait is K2's, in reference_test.cc.
-#include <gtest/gtest.h>
-
-#include <cstdint>
-#include <memory>
-#include <vector>
-
 #include "detent/poller.h"
 #include "support/connected_pair.h"
 #include "support/kernel_double.h"
 #include "support/printing.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::kevent_calls;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::SocketPair;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};

@@ -4,20 +4,8 @@
 #include "loop_wakeup.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <optional>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
 
 #include "support/conformance.h"
 #include "support/connected_pair.h"
@@ -27,15 +15,13 @@
 #include "support/poller_fixtures.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "wakeup.h"
 
 namespace detent {
 namespace {
 
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
 class LoopWakeupOnEveryPoller : public testing_support::PollerOnEveryPoller {
  protected:

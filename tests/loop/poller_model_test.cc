@@ -8,36 +8,20 @@
 // operations, as ./dev test --soak does, takes a random one.
 #include "support/poller_model.h"
 
-#include <gtest/gtest.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <iostream>
-#include <memory>
 #include <numeric>
-#include <optional>
-#include <random>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "detent/poller.h"
 #include "support/flawed_poller.h"
 #include "support/model_search.h"
 #include "support/poller_operations.h"
 #include "support/shrinking.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::Act;
-using testing_support::Coverage;
-using testing_support::find_failure;
-using testing_support::Finding;
-using testing_support::Flaw;
-using testing_support::Operation;
+using namespace testing_support;
 
 std::optional<std::uint64_t> from_environment(const char* name) {
   const char* const text = std::getenv(name);

@@ -3,27 +3,7 @@
 // kernel_poller_test.cc. A new poller is tested without a change here.
 #include "detent/poller.h"
 
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <climits>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <map>
-#include <memory>
-#include <optional>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 #include "support/allocations.h"
 #include "support/conformance.h"
@@ -33,13 +13,14 @@
 #include "support/poller_stage.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
+using namespace testing_support;
 
 // What is always to be said: an interest, and a time with its unit.
 template <class P>

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // docs/pollers.md says of each poller what its capabilities say, and where it is to be had.
-#include <gtest/gtest.h>
-
-#include <climits>
-#include <cstdlib>
 #include <fstream>
-#include <map>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "detent/poller.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

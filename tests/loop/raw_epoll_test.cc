@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: an epoll made by hand, with masks that have no portable meaning, is a descriptor that each
 // poller watches.
-#include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-
-#include <array>
-#include <cerrno>
-#include <cstdint>
-#include <string_view>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -16,16 +10,12 @@
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
 // Nothing of detent's.
 class Epoll {

@@ -2,7 +2,6 @@
 // BSD and macOS: a kqueue made by hand, with filters that have no portable meaning, is a descriptor
 // that each poller watches. What its filters and flags do is the kernel's; what the double of it
 // makes of them is in tests/support/kqueue_double.
-#include <gtest/gtest.h>
 #include <sys/event.h>
 
 #include "detent/poller.h"
@@ -10,6 +9,7 @@
 #include "support/connected_pair.h"
 #include "support/poller_fixtures.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

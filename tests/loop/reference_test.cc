@@ -2,26 +2,12 @@
 // What the documents of docs/reference.md state of descriptors, on each poller, as far as no rule
 // of detent's own has a test that shows it.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <termios.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <climits>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string_view>
-#include <system_error>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -32,18 +18,13 @@
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 
 namespace detent {
 namespace {
 
-using testing_support::EnteredCall;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
 class ReferenceOnEveryPoller : public testing_support::PollerOnEveryPoller {};
 

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What select's poller makes of the places where select(2) says nothing.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/select.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <memory>
-#include <string>
-#include <system_error>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -19,16 +10,13 @@
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::holds_in_a_forked_child;
-using testing_support::make_socket_pair;
-using testing_support::open_descriptors;
-using testing_support::put;
-using testing_support::SocketPair;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kBoth = {.readable = true, .writable = true};

@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/simulation.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
-
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Ready kReadable = {.readable = true};

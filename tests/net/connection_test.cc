@@ -2,26 +2,11 @@
 #include "detent/connection.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <array>
 #include <csignal>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <tuple>
-#include <utility>
-#include <vector>
 
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
@@ -29,6 +14,7 @@
 #include "support/fake_transports.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

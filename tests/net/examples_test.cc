@@ -1,33 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // Each program in examples/, run as its reader would; stop_server has a test of its own.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <list>
-#include <memory>
-#include <optional>
-#include <random>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "support/child_program.h"
 #include "support/conformance.h"
 #include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/tcp_client.h"
 #include "support/traced_program.h"
 

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/line_server.h"
 
-#include <gtest/gtest.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

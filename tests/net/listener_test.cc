@@ -2,23 +2,12 @@
 #include "detent/listener.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <deque>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/simulation.h"
 #include "support/connected_pair.h"
@@ -26,6 +15,7 @@
 #include "support/errors.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace {

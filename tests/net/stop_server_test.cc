@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // The program examples/stop_server, with real clients.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <time.h>
 
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <list>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <vector>
 
 #include "support/child_program.h"
 #include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/tcp_client.h"
 #include "support/traced_program.h"
 

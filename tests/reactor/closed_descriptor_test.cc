@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors that were closed before their watch was gone.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -21,17 +10,14 @@
 #include "support/conformance.h"
 #include "support/errors.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class ClosedOnEveryPoller : public ReactorOnEveryPoller {};
 

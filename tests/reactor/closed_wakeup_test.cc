@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Other code closes, by mistake, the descriptor that ends the loop's sleep.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <exception>
-#include <functional>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
 
 #include "detent/reactor.h"
 #include "detent/unique_fd.h"
@@ -20,12 +10,12 @@
 #include "support/errors.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::error_of;
-using testing_support::message_of;
+using namespace testing_support;
 
 class ClosedWakeup : public testing::TestWithParam<std::string_view> {
  protected:

@@ -1,20 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The loop inside another one: native_handle, prepare, dispatch.
-#include <gtest/gtest.h>
 #include <poll.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -24,19 +10,14 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::this_thread_number;
-using testing_support::wait_until_asleep;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 // Embedding is for pollers with one descriptor that stands for all.
 class EmbeddedOnEveryPoller : public ReactorOnEveryPoller {

@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a callback throws leaves run(), or reaches the handler, and nothing else is lost.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <exception>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/conformance.h"
 #include "support/keep.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 using Trace = std::vector<std::string>;
 
 struct Oops : std::runtime_error {

@@ -1,32 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 // End of file, hang-up, error: told as often as it helps, and never in a loop of their own.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/unique_fd.h"
 #include "support/conformance.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 constexpr Interest kUrgent = {.priority = true};
 

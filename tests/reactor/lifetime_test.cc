@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of the table of lifetimes that a reactor has, and what only a watch has: numbers.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -18,6 +9,7 @@
 #include "support/errors.h"
 #include "support/lifetime_table.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {

@@ -2,22 +2,6 @@
 // Functions handed to the loop: order, wake-ups, and what becomes of them at its end.
 #include "detent/poster.h"
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <set>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "mailbox.h"
 #include "support/descriptor_table.h"
@@ -26,19 +10,13 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::descriptor_info;
-using testing_support::DescriptorsBefore;
-using testing_support::is_readable;
-using testing_support::kind_of_descriptor;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::this_thread_number;
-using testing_support::wait_until_asleep;
+using namespace testing_support;
 
 class PosterOnEveryPoller : public ReactorOnEveryPoller {};
 

@@ -1,39 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 // run, run_once, stop, wake: how the loop goes on and how it ends.
-#include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
-
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/keep.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::this_thread_number;
-using testing_support::wait_until_asleep;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 // Handles a signal with `handler` while it lives. Without SA_RESTART: waits are interrupted.
 class SignalHandler {

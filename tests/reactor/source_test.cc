@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 // What sources stand on: watch_source, next_turn, defer as a handle, observers, names of what
 // threw.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
-#include <exception>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "support/keep.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 using Trace = std::vector<std::string>;
 
 class SourceOnEveryPoller : public ReactorOnEveryPoller {

@@ -1,23 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Whom the loop belongs to: one thread of one process.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <array>
-#include <atomic>
-#include <chrono>
-#include <cstdlib>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "support/at_the_end.h"
@@ -30,24 +15,14 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::at_the_end;
-using testing_support::DescriptorsBefore;
-using testing_support::epoll_info;
-using testing_support::holds_in_a_forked_child;
-using testing_support::InPhase;
-using testing_support::is_close_on_exec;
-using testing_support::is_readable;
-using testing_support::message_of;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class AffinityOnEveryPoller : public ReactorOnEveryPoller {
  protected:

@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 // One turn: its phases, its budgets, its time, its hooks.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/keep.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 using Trace = std::vector<std::string>;
 
 // ---- phases

@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Watches: registration, interest, and whom an event concerns.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-
-#include <array>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -26,17 +12,13 @@
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
-using testing_support::DescriptorsBefore;
-using testing_support::error_of;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 // ---- registration
 
@@ -254,7 +236,8 @@ TEST_P(WatchOnEveryPoller, D2_UrgentDataIsAPriorityWhereThePollerCan) {
   }
   const testing_support::SocketPair pair = testing_support::make_tcp_pair();
   std::vector<Ready> told;
-  const Watch watch = reactor_.watch(pair.near, kUrgent, [&](Ready ready) { told.push_back(ready); });
+  const Watch watch =
+      reactor_.watch(pair.near, kUrgent, [&](Ready ready) { told.push_back(ready); });
   ASSERT_EQ(1, ::send(pair.far.fd(), "!", 1, MSG_OOB));
   EXPECT_EQ(reactor_.run_once(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.priority = true}}));

@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // The one kernel timer of a service: when it is set, what its wake-ups mean, that it goes quiet.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <exception>
-#include <memory>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <vector>
-
 #include "detent/timer_service.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/kernel_view.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::message_of;
+using namespace testing_support;
 
 class TimerAlarm : public testing_support::SimulatedTimers {
  protected:

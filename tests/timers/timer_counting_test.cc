@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What timers cost, counted and not timed: allocations, memory, system calls.
-#include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <random>
-#include <vector>
 
 #include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/allocations.h"
 #include "support/kernel_double.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/timer_fixtures.h"
 
@@ -26,9 +17,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::allocations_in;
-using testing_support::system_calls_of;
-using testing_support::SystemCalls;
+using namespace testing_support;
 
 constexpr int kMany = 10'000;
 

@@ -2,7 +2,6 @@
 #include "detent/timer_fd.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,20 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstdint>
 #include <ctime>
-#include <exception>
-#include <map>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/reactor.h"
@@ -36,16 +22,13 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::descriptor_info;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::message_of;
-using testing_support::wait_until_readable;
+using namespace testing_support;
 using Mode = TimerFd::Mode;
 using OnClockSet = TimerFd::OnClockSet;
 

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Several timers in one turn: their order, what belongs to the batch, what a turn leaves over.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_service.h"
 #include "support/connected_pair.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {

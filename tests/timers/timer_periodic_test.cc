@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // Timers that tick: their grid, what becomes of missed ticks, and changes from inside a tick.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <random>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_fd.h"
 #include "detent/timer_service.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::be_busy_until;
+using namespace testing_support;
 
 // What one call was told, in time since the test began.
 struct Told {

@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/timer_queue.h"
 
-#include <gtest/gtest.h>
-
-#include <cstdint>
-#include <cstdlib>
-#include <map>
-#include <optional>
-#include <random>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -2,33 +2,18 @@
 // One timer at a time: when it is called, with what, and what its handle can do.
 #include "detent/timer_service.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_fd.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::be_busy_until;
-using testing_support::message_of;
+using namespace testing_support;
 
 static_assert(!std::is_copy_constructible_v<Timer> && !std::is_copy_assignable_v<Timer>);
 static_assert(std::is_nothrow_move_constructible_v<Timer> &&

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a call does with its changes, and when it waits.
-#include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
 #include <limits>
-#include <thread>
-#include <vector>
 
 #include "kqueue_double.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {

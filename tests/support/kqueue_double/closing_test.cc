@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors that are closed, a kqueue in a forked child, and a kqueue that is watched.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <functional>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "support/descriptor_table.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
 namespace {
 
-using detent::testing_support::holds_in_a_forked_child;
-using detent::testing_support::is_open;
-using detent::testing_support::is_readable;
+using namespace detent::testing_support;
 
 // Each way to close a descriptor.
 const std::vector<std::pair<const char*, std::function<void(int)>>> kClosings = {

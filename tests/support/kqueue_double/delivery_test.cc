@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // When an event is reported, how often, and what it says.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <set>
-#include <string>
-#include <vector>
 
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {

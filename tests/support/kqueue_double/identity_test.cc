@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a registration is, and what a change of one does.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdint>
-#include <vector>
-
 #include "kqueue_double.h"
 #include "support/descriptor_table.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {

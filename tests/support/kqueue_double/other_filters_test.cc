@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // EVFILT_USER, EVFILT_SIGNAL and EVFILT_PROC.
-#include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <thread>
-
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {

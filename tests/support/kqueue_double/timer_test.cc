@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // EVFILT_TIMER. Nothing here depends on how long anything takes: what is expected is computed from
 // the instants between which it happened.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cerrno>
-#include <chrono>
-#include <cstdint>
 #include <limits>
 
 #include "kqueue_double.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
