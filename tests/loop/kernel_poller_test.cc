@@ -303,13 +303,8 @@ TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
   using Wait = std::optional<Duration>;
   for (const Wait wait : {Wait(), Wait(Duration::max()), Wait(std::chrono::hours(24 * 25)),
                           Wait(std::chrono::hours(24 * 50))}) {
-    const pid_t waiting = testing_support::this_thread_number();
-    std::thread writer([&] {
-      testing_support::wait_until_asleep(waiting);
-      put(pair.far.fd());
-    });
+    const std::jthread writer = when_asleep([&] { put(pair.far.fd()); });
     poller_->wait(events_, wait);
-    writer.join();
     EXPECT_EQ(events_.size(), 1U);
     take(pair.near.fd());
   }

@@ -118,8 +118,7 @@ TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {
 
 TEST_P(LoopWakeupOnEveryPoller, L6_ClosedDuringASleepItStillEndsIt) {
   const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
-  std::thread other([this, number = wakeup_.fd(), waiting = testing_support::this_thread_number()] {
-    testing_support::wait_until_asleep(waiting);
+  std::jthread other = when_asleep([this, number = wakeup_.fd()] {
     ::close(number);
     wakeup_.signal();
   });

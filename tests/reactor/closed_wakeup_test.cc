@@ -31,16 +31,9 @@ class ClosedWakeup : public testing::TestWithParam<std::string_view> {
     number_ = *before.opened_since().begin();  // the second one is there for this case
   }
 
-  // Does that in another thread when the loop sleeps.
-  std::jthread when_it_sleeps(std::function<void()> act) {
-    return std::jthread([act = std::move(act), loop = testing_support::this_thread_number()] {
-      testing_support::wait_until_asleep(loop);
-      act();
-    });
-  }
   void expect_to_hear_other_threads() {
     bool ran = false;
-    std::jthread other = when_it_sleeps([&] {
+    std::jthread other = when_asleep([&] {
       reactor_->post([&ran] { ran = true; });
       reactor_->stop();
     });
@@ -61,7 +54,7 @@ DETENT_ON_EVERY_POLLER(ClosedWakeup);
 
 TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
   bool ran = false;
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->post([&] { ran = true; });
   });
@@ -74,7 +67,7 @@ TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
 
 TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
   ::close(number_);
-  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  std::jthread other = when_asleep([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
@@ -82,7 +75,7 @@ TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
 }
 
 TEST_P(ClosedWakeup, L6_AStopStillEndsTheSleep) {
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->stop();
   });
@@ -101,7 +94,7 @@ TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
     EXPECT_THROW(std::rethrow_exception(error), std::logic_error);
     reactor_->stop();
   });
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->post([] {});
   });
@@ -121,7 +114,7 @@ TEST_P(ClosedWakeup, L6_TheNextOwnerOfItsNumberIsLeftAloneAndMayWatchItAfterward
   EXPECT_EQ(error_of([&] { const Watch early = watch(); }), std::errc::file_exists);
   // A poller that goes by numbers waits for the new file, and finds out when that is ready.
   testing_support::put(pair.far.fd(), "the next owner's");
-  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  std::jthread other = when_asleep([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;

@@ -55,16 +55,13 @@ TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
     testing_support::keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
     reactor_.post([&] { heard.emplace_back("posted"); });
   });
-  const pid_t loop = this_thread_number();
-  std::thread other([&] {
-    wait_until_asleep(loop);
+  const std::jthread other = when_asleep([&] {
     reactor_.post([&] {
       heard.emplace_back("posted from outside");
       socket.send("descriptor");
     });
   });
   run_in_poll_loop([&] { return heard.size() == 5; });
-  other.join();
   EXPECT_EQ(heard, (std::vector<std::string>{"posted from outside", "descriptor", "alarm",
                                              "deferred", "posted"}));
 }

@@ -77,17 +77,14 @@ TEST_P(PosterOnEveryPoller, W1_NoPostIsLostHoweverItRacesWithGoingToSleep) {
 }
 
 TEST_P(PosterOnEveryPoller, W1_APostEndsTheSleepOfTheLoop) {
-  const pid_t loop = this_thread_number();
   std::thread::id ran_on;
-  std::thread poster([&] {
-    wait_until_asleep(loop);
+  const std::jthread poster = when_asleep([&] {
     reactor_.post([&] {
       ran_on = std::this_thread::get_id();
       reactor_.stop();
     });
   });
   reactor_.run();
-  poster.join();
   EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 

@@ -86,37 +86,22 @@ TEST_P(RunOnEveryPoller, D6_ATimeOfNothingOrLessDoesNotWait) {
 TEST_P(RunOnEveryPoller, D6_TheLongestTimeDoesNotOverflow) {
   WatchedSocket socket;
   const Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
-  const pid_t loop = this_thread_number();
-  std::thread sender([&] {
-    wait_until_asleep(loop);
-    socket.send();
-  });
+  const std::jthread sender = when_asleep([&] { socket.send(); });
   EXPECT_EQ(reactor_.run_once(Duration::max()), 1U);
-  sender.join();
 }
 
 TEST_P(RunOnEveryPoller, O4_AWakeEndsRunOnceEarlyWithNothing) {
   reactor_.wake();
   EXPECT_EQ(reactor_.run_once(), 0U) << "a wake that came first is not lost";
-  const pid_t loop = this_thread_number();
-  std::thread waker([&] {
-    wait_until_asleep(loop);
-    reactor_.wake();
-  });
+  const std::jthread waker = when_asleep([&] { reactor_.wake(); });
   EXPECT_EQ(reactor_.run_once(), 0U);
-  waker.join();
 }
 
 TEST_P(RunOnEveryPoller, O4_AStopEndsRunOnceEarlyWithNothing) {
   reactor_.stop();
   EXPECT_EQ(reactor_.run_once(), 0U);
-  const pid_t loop = this_thread_number();
-  std::thread stopper([&] {
-    wait_until_asleep(loop);
-    reactor_.stop();
-  });
+  const std::jthread stopper = when_asleep([&] { reactor_.stop(); });
   EXPECT_EQ(reactor_.run_once(), 0U);
-  stopper.join();
 }
 
 TEST_P(RunOnEveryPoller, O5_RunOnceConsumesAPendingStop) {
@@ -211,14 +196,9 @@ TEST_P(RunOnEveryPoller, O5_RunMayBeCalledAgainAndAgain) {
 }
 
 TEST_P(RunOnEveryPoller, O5_AStopFromAnotherThreadEndsASleepingRun) {
-  const pid_t loop = this_thread_number();
   for (int i = 0; i < 20; ++i) {
-    std::thread stopper([&] {
-      wait_until_asleep(loop);
-      reactor_.stop();
-    });
+    const std::jthread stopper = when_asleep([&] { reactor_.stop(); });
     reactor_.run();
-    stopper.join();
   }
 }
 
@@ -291,19 +271,14 @@ TEST_P(RunOnEveryPoller, O5_StopAndWakeFromASignalHandlerEndTheWaitAndKeepErrno)
   });
   reactor_of_handler = &reactor_;
   const pthread_t loop = ::pthread_self();
-  const pid_t number = this_thread_number();
   for (const bool stop : {false, true}) {
     stops = stop;
-    std::thread sender([&] {
-      wait_until_asleep(number);
-      ::pthread_kill(loop, SIGUSR1);
-    });
+    const std::jthread sender = when_asleep([&] { ::pthread_kill(loop, SIGUSR1); });
     if (stop) {
       reactor_.run();
     } else {
       EXPECT_EQ(reactor_.run_once(), 0U);
     }
-    sender.join();
   }
   EXPECT_TRUE(errno_kept);
 }

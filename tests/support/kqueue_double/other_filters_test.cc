@@ -136,13 +136,9 @@ TEST(KqueueDouble, AnIgnoredSignalIsAnEventForTheThreadThatWaitsAndNoInterruptio
   const Disposition ignored(SIGUSR2, SIG_IGN);
   const TestQueue queue;
   ASSERT_EQ(queue.add(SIGUSR2, EVFILT_SIGNAL), 0);
-  std::thread sender(
-      [to = ::pthread_self(), number = detent::testing_support::this_thread_number()] {
-        detent::testing_support::wait_until_asleep(number);
-        ::pthread_kill(to, SIGUSR2);
-      });
+  const std::jthread sender = detent::testing_support::when_asleep(
+      [to = ::pthread_self()] { ::pthread_kill(to, SIGUSR2); });
   const Events events = queue.wait();
-  sender.join();
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].data, 1);
 }
