@@ -627,7 +627,7 @@ TEST_F(SimulatedJobs, ARunAllocatesNothing) {
 
 // ---- the kernel's time
 
-class JobsOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class JobsOnEveryPoller : public TimersOnEveryPoller {};
 
 TEST_P(JobsOnEveryPoller, TM11_AJobOfEachSecondIsCalledInTimeAndNeverEarlyInRealTime) {
   WallTimerService wall(reactor_);

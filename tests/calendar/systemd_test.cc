@@ -58,7 +58,7 @@ Texts systemd_runs(const Pair& pair, const std::string& from, int count) {
 class SystemdCalendar : public testing::TestWithParam<Pair> {};
 
 TEST_P(SystemdCalendar, TM11_HasTheSameRuns) {
-  if (!testing_support::is_installed("systemd-analyze")) {
+  if (!is_installed("systemd-analyze")) {
     GTEST_SKIP() << "systemd-analyze is not installed";
   }
   const Pair& pair = GetParam();

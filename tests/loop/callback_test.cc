@@ -44,7 +44,7 @@ template <class F>
 std::size_t allocations_to_store(F&& f) {
   return allocations_in([&] {
     const Callback<void()> callback(std::forward<F>(f));
-    testing_support::look_at(&callback);
+    look_at(&callback);
   });
 }
 
@@ -238,9 +238,9 @@ TYPED_TEST(CallbackLifetime, OutOfMemoryLeavesNothingBehind) {
     EXPECT_THROW(
         {
           TypeParam callable(this->living_);
-          const testing_support::OutOfMemory none;
+          const OutOfMemory none;
           const Callback<void()> callback(std::move(callable));
-          testing_support::look_at(&callback);
+          look_at(&callback);
         },
         std::bad_alloc);
   }

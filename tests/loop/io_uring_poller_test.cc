@@ -244,10 +244,10 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   put(pair.far.fd());
   EXPECT_TRUE(poll().empty()) << "before the wait";
   std::atomic<bool> urgent = false;
-  std::thread sender([&, waiting = testing_support::this_thread_number()] {
-    testing_support::wait_until_asleep(waiting);
+  std::thread sender([&, waiting = this_thread_number()] {
+    wait_until_asleep(waiting);
     put(pair.far.fd());
-    testing_support::wait_until_asleep(waiting);
+    wait_until_asleep(waiting);
     urgent = true;
     ::send(pair.far.fd(), "!", 1, MSG_OOB);
   });
@@ -336,7 +336,7 @@ TEST(IoUring, LetsGoOfEveryFileWhenItGoesHoweverSmallItsQueues) {
   }
   for (SocketPair& pair : pairs) {
     pair.near.reset();
-    EXPECT_TRUE(testing_support::is_readable(pair.far.fd()));
+    EXPECT_TRUE(is_readable(pair.far.fd()));
   }
 }
 
@@ -382,7 +382,7 @@ TEST_F(IoUringPollerTest, ARemovalOfManyLeavesNothingThatWakesTheNativeHandle) {
   const std::vector<SocketPair> pairs = arm_many();
   const int handle = poller_->native_handle();
   for (const SocketPair& pair : pairs) poller_->remove(pair.near.fd());
-  EXPECT_FALSE(testing_support::is_readable(handle));
+  EXPECT_FALSE(is_readable(handle));
 }
 
 // --- Costs
@@ -421,7 +421,7 @@ Cost cost_of(F f) {
   if (!calls) return {};
   const auto found = calls->find(SYS_io_uring_enter);
   const int enters = found == calls->end() ? 0 : found->second;
-  return {.others = testing_support::total(*calls) - enters, .enters = enters};
+  return {.others = total(*calls) - enters, .enters = enters};
 }
 
 using IoUringCost = IoUringPollerTest;
@@ -492,7 +492,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
   arm(ready);
   arm(woken, kRead, kSecond);
   char byte = 0;
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 1000; ++i) {
                 put(woken.far.fd());
                 EXPECT_EQ(poll().size(), 2U);
@@ -508,7 +508,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
 // --- How it is set up
 
 // What a traced process gives to io_uring_setup(2).
-io_uring_params params_of(const testing_support::EnteredCall& call) {
+io_uring_params params_of(const EnteredCall& call) {
   io_uring_params params = {};
   const iovec here = {.iov_base = &params, .iov_len = sizeof params};
   const iovec there = {.iov_base = reinterpret_cast<void*>(call.arguments[1]),
@@ -523,7 +523,7 @@ TEST_F(IoUringPollerTest, ItsRingIsOneThreadsAndDefersItsWorkUntilTheHandleIsAsk
   std::vector<unsigned> asked_for;
   const auto calls =
       system_calls_of([] { return [] { std::ignore = make_poller("io_uring")->native_handle(); }; },
-                      [&](const testing_support::EnteredCall& call) {
+                      [&](const EnteredCall& call) {
                         if (call.number != SYS_io_uring_setup) return;
                         const unsigned flags = params_of(call).flags;
                         const bool is_probe = (flags & IORING_SETUP_ATTACH_WQ) != 0;
@@ -574,7 +574,7 @@ TEST_F(IoUringPollerTest, TheFirstThreadThatWaitsNeedsNoOtherRing) {
   put(pair.far.fd());
   poller_->add(pair.near.fd(), kRead, kFirst);
   std::thread([&] {
-    const testing_support::NoFreeDescriptor limit;
+    const NoFreeDescriptor limit;
     EXPECT_EQ(poll().size(), 1U);
   }).join();
 }
@@ -585,8 +585,8 @@ TEST_F(IoUringPollerTest, AThreadThatCannotHaveARingIsToldSoAndMayTryAgain) {
   put(pair.far.fd());
   std::thread([&] {
     {
-      const testing_support::NoFreeDescriptor limit;
-      EXPECT_EQ(testing_support::error_of([&] { poll(); }), std::errc::too_many_files_open);
+      const NoFreeDescriptor limit;
+      EXPECT_EQ(error_of([&] { poll(); }), std::errc::too_many_files_open);
     }
     EXPECT_EQ(poll().size(), 1U);
   }).join();
@@ -599,7 +599,7 @@ TEST_F(IoUringPollerTest, ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosed
     poller_->remove(pair.near.fd());
     pair.near.reset();
   }).join();
-  testing_support::wait_until_readable(pair.far.fd());
+  wait_until_readable(pair.far.fd());
 }
 
 TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
@@ -611,7 +611,7 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
     const std::string rest =
         ": this io_uring poller belongs to another thread, since its native handle was asked for";
     const auto expect = [&rest](const char* call, const auto& statement) {
-      EXPECT_EQ(testing_support::message_of<std::logic_error>(statement), call + rest);
+      EXPECT_EQ(message_of<std::logic_error>(statement), call + rest);
     };
     expect("Poller::wait", [&] { poll(); });
     expect("Poller::add", [&] { poller_->add(more.near.fd(), kRead, kSecond); });
@@ -625,7 +625,7 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
 TEST_F(IoUringPollerTest, O8_AForkedChildIsRefusedAndTheParentUnharmed) {
   const SocketPair idle = make_socket_pair();
   arm(idle);
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
     EXPECT_THROW(poll(), std::logic_error);
     poller_.reset();
   }));
@@ -661,12 +661,12 @@ TEST_F(IoUringPollerTest, WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) 
   const std::map<int, std::string_view> reasons = {
       {ENOSYS, "built without"}, {EPERM, "forbids"}, {EINVAL, "Linux 6.1"}};
   for (const auto& [error, reason] : reasons) {
-    EXPECT_TRUE(testing_support::holds_in_a_forked_child([&, error = error, reason = reason] {
-      ASSERT_TRUE(testing_support::let_call_fail(SYS_io_uring_setup, error));
+    EXPECT_TRUE(holds_in_a_forked_child([&, error = error, reason = reason] {
+      ASSERT_TRUE(let_call_fail(SYS_io_uring_setup, error));
       const auto names = poller_names();
       EXPECT_EQ(std::count(names.begin(), names.end(), "io_uring"), 0);
-      const auto message = testing_support::message_of<std::invalid_argument>(
-          [] { std::ignore = make_poller("io_uring"); });
+      const auto message =
+          message_of<std::invalid_argument>([] { std::ignore = make_poller("io_uring"); });
       EXPECT_NE(message.find(reason), std::string::npos) << message;
       for (const std::string_view name : names) {
         EXPECT_NE(message.find(name), std::string::npos) << message;

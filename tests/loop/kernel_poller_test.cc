@@ -34,10 +34,9 @@ using namespace testing_support;
 
 UniqueFd duplicate_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.fd(), F_DUPFD_CLOEXEC, 0)); }
 
-class KernelPoller : public testing_support::PollerOnEveryPoller {};
+class KernelPoller : public PollerOnEveryPoller {};
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPoller, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(KernelPoller);
 
 // --- D1: what cannot be added
 
@@ -65,8 +64,7 @@ TEST_P(KernelPoller, D1_WhateverTheKernelSaysTheErrorBeginsWithTheCallAndTheDesc
   const UniqueFd folder(::open("/", O_RDONLY | O_CLOEXEC));
   const int closed = make_pipe().near.fd();
   for (const int fd : {folder.fd(), closed, INT_MAX}) {
-    const auto message =
-        testing_support::message_of<std::system_error>([&] { poller_->add(fd, kRead, kFirst); });
+    const auto message = message_of<std::system_error>([&] { poller_->add(fd, kRead, kFirst); });
     const std::string beginning = "Poller::add(" + std::to_string(fd) + "): ";
     EXPECT_TRUE(message.starts_with(beginning)) << message;
   }
@@ -82,7 +80,7 @@ TEST_P(KernelPoller, AnAddThatRunsOutOfMemoryMayBeRepeated) {
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
   {
-    const testing_support::OutOfMemory none;
+    const OutOfMemory none;
     EXPECT_THROW(poller_->add(pair.near.fd(), kRead, kFirst), std::bad_alloc);
   }
   ASSERT_NO_THROW(poller_->add(pair.near.fd(), kRead, kFirst));
@@ -122,7 +120,7 @@ TEST_P(KernelPoller, D1_ADuplicateIsARegistrationOfItsOwn) {
 }
 
 TEST_P(KernelPoller, S11_NumbersMayBeLargeAndFarApartOrAreRefusedWhenAdded) {
-  testing_support::allow_many_descriptors();
+  allow_many_descriptors();
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
   std::map<std::uint32_t, UniqueFd> fds;
@@ -230,7 +228,7 @@ TEST_P(KernelPoller, D2_DataComesBeforeTheEndOfTheStream) {
 TEST_P(KernelPoller, D2_ABrokenPipeIsAnErrorOfTheWriter) {
   for (const bool full : {false, true}) {
     SocketPair pipe = make_pipe();
-    if (full) testing_support::fill(pipe.far.fd());
+    if (full) fill(pipe.far.fd());
     poller_->add(pipe.far.fd(), kWrite, kFirst);
     EXPECT_EQ(poll().empty(), full);
     pipe.near.reset();
@@ -245,7 +243,7 @@ TEST_P(KernelPoller, D2_ABrokenPipeIsAnErrorOfTheWriter) {
 }
 
 TEST_P(KernelPoller, D2_ASocketThatWasNeverConnectedIsHungUp) {
-  const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
+  const UniqueFd socket = make_tcp_socket(SOCK_NONBLOCK);
   poller_->add(socket.fd(), kWrite, kFirst);
   const Ready ready = poll(kFirst);
   if (can_.hangup) {
@@ -256,10 +254,10 @@ TEST_P(KernelPoller, D2_ASocketThatWasNeverConnectedIsHungUp) {
 }
 
 TEST_P(KernelPoller, D2_ARefusedConnectionIsAnErrorThatTheSocketTells) {
-  const UniqueFd nobody = testing_support::make_tcp_socket();  // bound, and does not listen
-  const sockaddr_in address = testing_support::bind_to_loopback(nobody.fd());
-  const UniqueFd socket = testing_support::make_tcp_socket(SOCK_NONBLOCK);
-  ASSERT_EQ(testing_support::connect_to(socket.fd(), address), -1);
+  const UniqueFd nobody = make_tcp_socket();  // bound, and does not listen
+  const sockaddr_in address = bind_to_loopback(nobody.fd());
+  const UniqueFd socket = make_tcp_socket(SOCK_NONBLOCK);
+  ASSERT_EQ(connect_to(socket.fd(), address), -1);
   poller_->add(socket.fd(), kWrite, kFirst);
   poller_->wait(events_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
@@ -277,7 +275,7 @@ TEST_P(KernelPoller, D2_ARefusedConnectionIsAnErrorThatTheSocketTells) {
 }
 
 TEST_P(KernelPoller, D2_UrgentDataIsPriority) {
-  const SocketPair pair = testing_support::make_tcp_pair();
+  const SocketPair pair = make_tcp_pair();
   constexpr Interest kUrgent = {.priority = true};
   if (!can_.priority) {
     EXPECT_UNSUPPORTED(poller_->add(pair.near.fd(), kUrgent, kFirst));
@@ -313,7 +311,7 @@ TEST_P(KernelPoller, D6_TheLongestWaitsEndWithAnEventAndNotBefore) {
 TEST_P(KernelPoller, S13_SignalsNeitherEndAWaitNorMakeItLonger) {
   const SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
-  const testing_support::SignalStorm storm;
+  const SignalStorm storm;
   const TimePoint start = kernel_clock().now();
   poller_->wait(events_, 20ms);  // would never end if each signal began it anew
   EXPECT_GE(kernel_clock().now() - start, Duration(20ms));
@@ -324,7 +322,7 @@ TEST_P(KernelPoller, S13_SignalsNeitherEndAWaitNorMakeItLonger) {
 TEST_P(KernelPoller, S13_AWaitWithoutEndOutlivesSignals) {
   const SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
-  const testing_support::SignalStorm storm;
+  const SignalStorm storm;
   const UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
   const itimerspec later = {.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = 20'000'000}};
   ::timerfd_settime(timer.fd(), 0, &later, nullptr);
@@ -357,7 +355,7 @@ TEST_P(KernelPoller, S13_AStopOfTheProcessNeitherEndsAWaitNorMakesItLonger) {
     ::kill(waiting, SIGCONT);
   };
   for (int i = 0; i < 3; ++i) {
-    testing_support::wait_until_asleep(waiting);
+    wait_until_asleep(waiting);
     stop_and_continue();
   }
   put(end.far.fd());
@@ -399,11 +397,11 @@ TEST_P(KernelPoller, AnotherThreadsWaitSleepsUntilSomethingComes) {
   EXPECT_TRUE(poll().empty());
   std::atomic<pid_t> waiting = 0;
   std::thread waiter([&] {
-    waiting = testing_support::this_thread_number();
+    waiting = this_thread_number();
     poller_->wait(events_, std::nullopt);
   });
   while (waiting == 0) std::this_thread::yield();
-  testing_support::wait_until_asleep(waiting);
+  wait_until_asleep(waiting);
   put(pair.far.fd());
   waiter.join();
   ASSERT_EQ(events_.size(), 1U);
@@ -457,8 +455,7 @@ class KernelPollerWithGhost : public KernelPoller {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPollerWithGhost, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(KernelPollerWithGhost);
 
 TEST_P(KernelPollerWithGhost, L6_AClosedFileThatADuplicateKeepsAliveReachesNobodyAndEnds) {
   const SocketPair living = make_socket_pair();
@@ -478,7 +475,7 @@ TEST_P(KernelPollerWithGhost, L6_TheSameWhenTheDuplicateLivesInAChild) {
   const pid_t child = ::fork();
   if (child == 0) {
     alive.far.reset();
-    testing_support::poll_one(alive.near.fd(), POLLIN, -1);  // until the parent closes its end
+    poll_one(alive.near.fd(), POLLIN, -1);  // until the parent closes its end
     ::_exit(0);
   }
   const int number = pair.near.fd();
@@ -567,7 +564,7 @@ TEST_P(KernelPollerWithGhost, L6_ARegistrationThatEndedLeavesNothingInTheKernel)
   }
   EXPECT_EQ(ready, Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
-  EXPECT_FALSE(testing_support::is_readable(poller_->native_handle())) << "a wait would spin";
+  EXPECT_FALSE(is_readable(poller_->native_handle())) << "a wait would spin";
 }
 
 TEST_P(KernelPollerWithGhost, D7_TheNativeHandleKeepsItsNumberAndItsMeaning) {
@@ -581,10 +578,10 @@ TEST_P(KernelPollerWithGhost, D7_TheNativeHandleKeepsItsNumberAndItsMeaning) {
   const Ghost ghost(*poller_, kFirst);
   for (int i = 0; i < 5; ++i) poll();
   EXPECT_EQ(poller_->native_handle(), handle);
-  EXPECT_TRUE(testing_support::is_close_on_exec(handle));
-  EXPECT_FALSE(testing_support::is_readable(handle));
+  EXPECT_TRUE(is_close_on_exec(handle));
+  EXPECT_FALSE(is_readable(handle));
   put(living.far.fd());
-  EXPECT_TRUE(testing_support::is_readable(handle));
+  EXPECT_TRUE(is_readable(handle));
 }
 
 TEST_P(KernelPollerWithGhost, D7_ALoopThatWatchesTheNativeHandleGoesOnSeeingIt) {
@@ -609,7 +606,7 @@ TEST_P(KernelPollerWithGhost, D7_ALoopThatWatchesTheNativeHandleGoesOnSeeingIt) 
 }
 
 TEST_P(KernelPollerWithGhost, L6_LeavesNoDescriptorBehind) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   {
     const auto poller = make_poller(GetParam());
     const Ghost ghost(*poller, kFirst);
@@ -653,9 +650,7 @@ class KernelPollerWithLostDescriptor : public KernelPoller {
   int invalid_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, KernelPollerWithLostDescriptor,
-                         testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(KernelPollerWithLostDescriptor);
 
 TEST_P(KernelPollerWithLostDescriptor, L6_ItsRegistrationEndsWithOneInvalidEventAndNothingAfterIt) {
   lose();
@@ -742,14 +737,14 @@ TEST_P(KernelPollerWithLostDescriptor, L6_APausedOneIsSilentAndFoundOutWhenItIsR
 // --- D7, O8: its own descriptors
 
 TEST_P(KernelPoller, O8_AllItsDescriptorsAreClosedOnExecAndGoWithIt) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   {
     const auto poller = make_poller(GetParam());
     const SocketPair pair = make_socket_pair();
     poller->add(pair.near.fd(), kBoth, kFirst);
     poller->wait(events_, Duration::zero());
     for (const int fd : before.opened_since()) {
-      EXPECT_TRUE(testing_support::is_close_on_exec(fd)) << fd;
+      EXPECT_TRUE(is_close_on_exec(fd)) << fd;
     }
   }
   EXPECT_TRUE(before.opened_since().empty());
@@ -759,7 +754,7 @@ TEST_P(KernelPoller, O8_DestroyingItInAForkedChildLeavesTheParentUnharmed) {
   const SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
   put(pair.far.fd());
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] { poller_.reset(); }));
+  EXPECT_TRUE(holds_in_a_forked_child([&] { poller_.reset(); }));
   EXPECT_TRUE(poll(kFirst).readable);
 }
 
@@ -769,7 +764,7 @@ TEST_P(KernelPoller, TheDescriptorsThatItWasGivenStayOpen) {
   poller_->remove(pair.near.fd());
   poller_->add(pair.near.fd(), kRead, kFirst);
   poller_.reset();
-  EXPECT_TRUE(testing_support::is_open(pair.near.fd()));
+  EXPECT_TRUE(is_open(pair.near.fd()));
 }
 
 }  // namespace

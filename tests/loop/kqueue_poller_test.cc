@@ -114,7 +114,7 @@ TEST_F(BrokenPipe, WhatItCameToIsForgottenWithItsRegistration) {
 
 TEST_F(BrokenPipe, AWriterThatWasThereBeforeIsToldAsWell) {
   SocketPair pipe = make_pipe();
-  testing_support::fill(pipe.far.fd());
+  fill(pipe.far.fd());
   poller_->add(pipe.far.fd(), kWrite, kFirst);
   EXPECT_TRUE(poll().empty()) << "it is full";
   pipe.near.reset();

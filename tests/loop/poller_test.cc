@@ -66,7 +66,7 @@ class PollerContract : public testing::TestWithParam<std::string_view> {
   }
   Ready poll(HandlerId id) { return poll()[id.slot]; }
 
-  std::unique_ptr<testing_support::PollerStage> stage_ = testing_support::make_stage(GetParam());
+  std::unique_ptr<PollerStage> stage_ = make_stage(GetParam());
   Poller& poller_ = stage_->poller();
   const Capabilities can_ = poller_.capabilities();
   std::vector<Event> events_;
@@ -75,8 +75,7 @@ class PollerContract : public testing::TestWithParam<std::string_view> {
   std::uint32_t last_ = 0;
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollerContract,
-                         testing::ValuesIn(testing_support::stage_names()),
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollerContract, testing::ValuesIn(stage_names()),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST_P(PollerContract, IsCalledWhatItWasAskedFor) { EXPECT_EQ(poller_.name(), GetParam()); }
@@ -116,7 +115,7 @@ TEST_P(PollerContract, D1_ErrorsNameTheCallAndTheDescriptorAlikeOnEveryPoller) {
   const auto expect = [](const char* call, int number, std::errc code, const auto& statement) {
     const std::error_code error(static_cast<int>(code), std::system_category());
     EXPECT_EQ(error_of(statement), error);
-    EXPECT_EQ(testing_support::message_of<std::system_error>(statement),
+    EXPECT_EQ(message_of<std::system_error>(statement),
               call + ('(' + std::to_string(number) + "): ") + error.message());
   };
   using enum std::errc;
@@ -133,7 +132,7 @@ TEST_P(PollerContract, D2_WhatAPollerHasNotIsRefusedByACallThatNamesBoth) {
                                              {{.priority = true}, can_.priority}};
   for (const auto& [interest, supported] : kinds) {
     if (supported) continue;
-    const auto message = testing_support::message_of<std::system_error>(
+    const auto message = message_of<std::system_error>(
         [&, interest = interest] { poller_.add(fd, interest, next_id()); });
     const std::string expected =
         "Poller::add(" + std::to_string(fd) + "): " + std::string(poller_.name()) + " has no ";
@@ -473,8 +472,7 @@ class EqualSources : public PollerContract {
   std::map<std::uint32_t, std::uint64_t> reports_;
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, EqualSources,
-                         testing::ValuesIn(testing_support::stage_names()),
+INSTANTIATE_TEST_SUITE_P(OnEveryPoller, EqualSources, testing::ValuesIn(stage_names()),
                          [](const auto& param) { return std::string(param.param); });
 
 TEST_P(EqualSources, O2_GetEqualCountsAtEachMomentHoweverSmallTheBatch) {
@@ -593,7 +591,7 @@ TEST_P(PollerContract, WaitingAllocatesNothing) {
     EXPECT_EQ(events_.size(), interest.empty() ? 0U : 1U);
   };
   turn({.readable = true, .writable = true});  // the first of a kind may make room
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 2500; ++i) {
                 turn(kRead);
                 turn({.readable = true, .writable = true});
@@ -609,7 +607,7 @@ TEST_P(PollerContract, K15_TogglingAHundredThousandTimesAllocatesNothingAndChang
   const HandlerId id = next_id();
   poller_.add(fd, kRead, id);
   poller_.modify(fd, kWrite, id);
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 100'000; ++i) poller_.modify(fd, i % 2 == 0 ? kWrite : kRead, id);
             }),
             0U);
@@ -624,12 +622,12 @@ TEST_P(PollerContract, D7_TheNativeHandleIsReadableWhileAWaitWouldFindSomething)
   const int fd = stage_->open();
   poller_.add(fd, kRead, next_id());
   EXPECT_TRUE(poll().empty());
-  EXPECT_FALSE(testing_support::is_readable(poller_.native_handle()));
+  EXPECT_FALSE(is_readable(poller_.native_handle()));
   stage_->make_readable(fd);
-  EXPECT_TRUE(testing_support::is_readable(poller_.native_handle()));
+  EXPECT_TRUE(is_readable(poller_.native_handle()));
   stage_->take_all(fd);
   EXPECT_TRUE(poll().empty());
-  EXPECT_FALSE(testing_support::is_readable(poller_.native_handle()));
+  EXPECT_FALSE(is_readable(poller_.native_handle()));
 }
 
 // --- Choosing one
@@ -676,8 +674,8 @@ TEST(MakePoller, ANameInTheProgramOverridesTheEnvironment) {
 
 TEST(MakePoller, AnUnknownNameIsInvalidArgumentWhoseTextListsWhatThereIs) {
   const auto check = [](std::string_view name) {
-    const std::string message = testing_support::message_of<std::invalid_argument>(
-        [&] { std::ignore = make_poller(name); });
+    const std::string message =
+        message_of<std::invalid_argument>([&] { std::ignore = make_poller(name); });
     EXPECT_NE(message.find("carrier pigeon"), std::string::npos) << message;
     for (const std::string_view there : poller_names()) {
       EXPECT_NE(message.find(there), std::string::npos) << message;
@@ -693,8 +691,7 @@ std::string names_after(std::string text) {
   return text;
 }
 std::string refusal_of(std::string_view name) {
-  return testing_support::message_of<std::invalid_argument>(
-      [&] { std::ignore = make_poller(name); });
+  return message_of<std::invalid_argument>([&] { std::ignore = make_poller(name); });
 }
 
 TEST(MakePoller, AnUnknownNamesErrorReadsLikeThat) {
@@ -712,7 +709,7 @@ TEST(MakePoller, TheErrorForAPollerOfAnotherSystemSaysWhyItIsNotThere) {
 }
 
 TEST(MakePoller, AskingForNamesHasNoSideEffect) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   errno = ENOTTY;
   const auto names = poller_names();
   EXPECT_EQ(errno, ENOTTY);
@@ -725,21 +722,20 @@ TEST(MakePoller, AskingForNamesMakesNothingOnTheWayAndTakesNoFreeDescriptor) {
   const auto names = poller_names();
   std::vector<std::string_view> names_at_the_limit;
   {
-    const testing_support::NoFreeDescriptor limit;
+    const NoFreeDescriptor limit;
     names_at_the_limit = poller_names();
   }
   EXPECT_EQ(names_at_the_limit, names);
-  const auto calls =
-      testing_support::system_calls_of([] { return [] { std::ignore = poller_names(); }; });
-  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
-  EXPECT_EQ(*calls, (testing_support::SystemCalls{{SYS_io_uring_setup, 1}}));
+  const auto calls = system_calls_of([] { return [] { std::ignore = poller_names(); }; });
+  if (!calls) GTEST_SKIP() << kUntraced;
+  EXPECT_EQ(*calls, (SystemCalls{{SYS_io_uring_setup, 1}}));
 }
 
 TEST(MakePoller, TheDescriptorLimitIsAnErrorAndNeverAnotherPoller) {
   for (const std::string_view name : poller_names()) {
     if (!make_poller(name)->capabilities().native_handle) continue;  // it needs no descriptor
     const auto error = error_of([&] {
-      const testing_support::NoFreeDescriptor limit;
+      const NoFreeDescriptor limit;
       std::ignore = make_poller(name);
     });
     EXPECT_EQ(error, std::errc::too_many_files_open);

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "detent/poller.h"
+#include "support/poller_fixtures.h"
 #include "support/standard.h"
 
 namespace detent {
@@ -49,8 +50,7 @@ std::vector<std::string> row_of(std::string_view poller) {
 
 class PollersPage : public testing::TestWithParam<std::string_view> {};
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollersPage, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(PollersPage);
 
 TEST_P(PollersPage, SaysWhatThePollersCapabilitiesSay) {
   const Capabilities can = make_poller(GetParam())->capabilities();

@@ -9,7 +9,6 @@
 #include "support/connected_pair.h"
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
-#include "support/reactor_fixtures.h"
 #include "support/standard.h"
 
 namespace detent {
@@ -38,10 +37,10 @@ class Epoll {
   }
 
  private:
-  UniqueFd epoll_{testing_support::checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
+  UniqueFd epoll_{checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
 };
 
-class RawEpoll : public testing_support::PollerOnEveryPoller {
+class RawEpoll : public PollerOnEveryPoller {
  protected:
   // Whether the poller finds the epoll ready.
   bool epoll_is_told() { return poll(kFirst) == Ready{.readable = true}; }

@@ -8,7 +8,6 @@
 #include "detent/unique_fd.h"
 #include "support/connected_pair.h"
 #include "support/poller_fixtures.h"
-#include "support/reactor_fixtures.h"
 #include "support/standard.h"
 
 namespace detent {

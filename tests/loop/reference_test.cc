@@ -17,7 +17,6 @@
 #include "support/kernel_double.h"
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
-#include "support/reactor_fixtures.h"
 #include "support/standard.h"
 #include "support/system_calls.h"
 
@@ -26,7 +25,7 @@ namespace {
 
 using namespace testing_support;
 
-class ReferenceOnEveryPoller : public testing_support::PollerOnEveryPoller {};
+class ReferenceOnEveryPoller : public PollerOnEveryPoller {};
 
 DETENT_ON_EVERY_POLLER(ReferenceOnEveryPoller);
 
@@ -55,7 +54,7 @@ TEST_P(ReferenceOnEveryPoller, S9_APipeThatIsWritableTakesPipeBufBytesAtOnce) {
   static_assert(PIPE_BUF >= 512, "POSIX promises that");
   const SocketPair pipe = make_pipe();
   std::array<char, PIPE_BUF> bytes = {};
-  testing_support::fill(pipe.far.fd());
+  fill(pipe.far.fd());
   poller_->add(pipe.far.fd(), kWrite, kFirst);
   EXPECT_TRUE(poll().empty()) << "it is full";
   ASSERT_EQ(::read(pipe.near.fd(), bytes.data(), bytes.size()), PIPE_BUF);
@@ -116,8 +115,7 @@ TEST_P(ReferenceOnEveryPoller, S12_K3_AClosedDescriptorIsNamedAndSpoilsNobodyEls
     }
   }
   EXPECT_EQ(named, 1);
-  EXPECT_EQ(testing_support::error_of([&] { poller_->remove(closed); }),
-            std::errc::no_such_file_or_directory);
+  EXPECT_EQ(error_of([&] { poller_->remove(closed); }), std::errc::no_such_file_or_directory);
   EXPECT_EQ(poll().size(), 2U);
 }
 
@@ -175,22 +173,22 @@ std::uint64_t places_given(const EnteredCall& call) {
 
 // Nullopt where the calls cannot be told.
 std::optional<Cost> cost_of(void (*act)(Waiting&), std::string_view poller, Registered registered) {
-  if (poller == "kqueue" && testing_support::kKernelIsADouble) {
+  if (poller == "kqueue" && kKernelIsADouble) {
     Waiting waiting(poller, registered);
-    const auto before = testing_support::kevent_calls();
+    const auto before = kevent_calls();
     act(waiting);
-    const auto after = testing_support::kevent_calls();
+    const auto after = kevent_calls();
     return Cost{.calls = static_cast<int>(after->made - before->made),
                 .places = after->changes - before->changes};
   }
   Cost cost;
-  const auto calls = testing_support::system_calls_of(
+  const auto calls = system_calls_of(
       [=]() -> std::function<void()> {
         return [act, waiting = std::make_shared<Waiting>(poller, registered)] { act(*waiting); };
       },
       [&](const EnteredCall& call) { cost.places += places_given(call); });
   if (!calls) return std::nullopt;
-  cost.calls = testing_support::total(*calls);
+  cost.calls = total(*calls);
   return cost;
 }
 
@@ -199,7 +197,7 @@ TEST_P(ReferenceOnEveryPoller, S10_AWaitCostsWhatIsReadyAndNotWhatIsRegisteredNo
   const auto few = cost_of(wait, GetParam(), {.count = 10});
   const auto many = cost_of(wait, GetParam(), {.count = 100});
   const auto high = cost_of(wait, GetParam(), {.count = 10, .lowest = 900});
-  if (!few || !many || !high) GTEST_SKIP() << testing_support::kUntraced;
+  if (!few || !many || !high) GTEST_SKIP() << kUntraced;
   if (GetParam() == "poll") {
     EXPECT_DIFFERENCE(few->places == 10 && many->places == 100 && high->places == 10);
   } else if (GetParam() == "select") {
@@ -218,7 +216,7 @@ TEST_P(ReferenceOnEveryPoller, K2_AllChangesAndTheWaitAreOneCallAPass) {
         for (int i = 0; i < kPasses; ++i) waiting.change_all_and_wait();
       },
       GetParam(), {.count = 10, .one_is_ready = false});
-  if (!cost) GTEST_SKIP() << testing_support::kUntraced;
+  if (!cost) GTEST_SKIP() << kUntraced;
   if (GetParam() == "epoll") {
     EXPECT_DIFFERENCE(cost->calls == 6 + 6 * 10);
   } else {

@@ -56,8 +56,7 @@ TEST_F(SelectPoller, D1_ANumberThatDoesNotFitIsRefusedWithTheReason) {
   const std::string expected = "Poller::add(" + std::to_string(large.fd()) + "): FD_SETSIZE is " +
                                std::to_string(FD_SETSIZE) + ": " +
                                std::system_category().message(EINVAL);
-  EXPECT_EQ(testing_support::message_of<std::system_error>(
-                [&] { poller_->add(large.fd(), kRead, kSecond); }),
+  EXPECT_EQ(message_of<std::system_error>([&] { poller_->add(large.fd(), kRead, kSecond); }),
             expected);
 }
 

@@ -195,9 +195,7 @@ TEST_F(VirtualTime, WhatACallbackThrowsLeavesAdvanceWithTimeStandingThere) {
 TEST_F(VirtualTime, AdvancingInACallbackIsALogicError) {
   AlarmLoop loop(clock_);
   std::string message;
-  loop.add([&](Alarm&) {
-        message = testing_support::message_of<std::logic_error>([&] { clock_.advance(1s); });
-      })
+  loop.add([&](Alarm&) { message = message_of<std::logic_error>([&] { clock_.advance(1s); }); })
       .arm(start_ + 1s);
   clock_.advance(1s);
   EXPECT_NE(message.find("advance"), std::string::npos) << message;
@@ -423,8 +421,7 @@ TEST_F(SimulatedReadiness, L6_InvalidIsReportedOnceAndEndsTheRegistration) {
   poller_.set_ready(3, {.invalid = true});
   EXPECT_EQ(poll_one(), Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(testing_support::error_of([&] { poller_.remove(3); }),
-            std::errc::no_such_file_or_directory);
+  EXPECT_EQ(error_of([&] { poller_.remove(3); }), std::errc::no_such_file_or_directory);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {

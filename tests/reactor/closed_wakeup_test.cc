@@ -25,7 +25,7 @@ class ClosedWakeup : public testing::TestWithParam<std::string_view> {
     reactor_.reset();
     ReactorOptions options = {.poller = make_poller(GetParam()),
                               .on_exception = std::move(on_exception)};
-    const testing_support::DescriptorsBefore before;
+    const DescriptorsBefore before;
     reactor_ = std::make_unique<Reactor>(std::move(options));
     ASSERT_EQ(before.opened_since().size(), 2U);
     number_ = *before.opened_since().begin();  // the second one is there for this case
@@ -106,22 +106,22 @@ TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
 }
 
 TEST_P(ClosedWakeup, L6_TheNextOwnerOfItsNumberIsLeftAloneAndMayWatchItAfterwards) {
-  const testing_support::SocketPair pair = testing_support::make_socket_pair();
+  const SocketPair pair = make_socket_pair();
   const UniqueFd reused(::dup3(pair.near.fd(), number_, O_CLOEXEC));
   const auto watch = [&] {
     return reactor_->watch(reused, {.readable = true}, [this](Ready) { reactor_->stop(); });
   };
   EXPECT_EQ(error_of([&] { const Watch early = watch(); }), std::errc::file_exists);
   // A poller that goes by numbers waits for the new file, and finds out when that is ready.
-  testing_support::put(pair.far.fd(), "the next owner's");
+  put(pair.far.fd(), "the next owner's");
   std::jthread other = when_asleep([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
-  EXPECT_EQ(testing_support::take(pair.far.fd()), "");
+  EXPECT_EQ(take(pair.far.fd()), "");
   const Watch late = watch();
   reactor_->run();
-  EXPECT_EQ(testing_support::take(pair.near.fd()), "the next owner's");
+  EXPECT_EQ(take(pair.near.fd()), "the next owner's");
 }
 
 }  // namespace

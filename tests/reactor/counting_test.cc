@@ -159,7 +159,7 @@ class SystemCallsOnEveryPoller : public testing::TestWithParam<std::string_view>
 };
 
 #define SKIP_UNLESS_TRACED(calls) \
-  if (!(calls)) GTEST_SKIP() << testing_support::kUntraced
+  if (!(calls)) GTEST_SKIP() << kUntraced
 
 TEST_P(SystemCallsOnEveryPoller, ATurnWithOneReadableEventIsOneWaitAndWhatItsCallbackDoes) {
   const auto calls = calls_of(

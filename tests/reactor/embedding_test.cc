@@ -52,7 +52,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
   const Watch alarm_watch = reactor_.watch(*alarm, {.readable = true}, [&](Ready) {
     heard.emplace_back("alarm");
     alarm->disarm();
-    testing_support::keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
+    keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
     reactor_.post([&] { heard.emplace_back("posted"); });
   });
   const std::jthread other = when_asleep([&] {
@@ -83,7 +83,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
   reactor_.post([] {});
   EXPECT_TRUE(pending()) << "posted";
   reactor_.dispatch();
-  testing_support::keep(reactor_.defer([] {}));
+  keep(reactor_.defer([] {}));
   EXPECT_TRUE(pending()) << "deferred";
   reactor_.dispatch();
   reactor_.wake();
@@ -103,7 +103,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
 }
 
 TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsCarriedOver) {
-  Reactor reactor(testing_support::on_poller(GetParam(), {.functions = 1}));
+  Reactor reactor(on_poller(GetParam(), {.functions = 1}));
   int runs = 0;
   reactor.post([&] { ++runs; });
   reactor.post([&] { ++runs; });

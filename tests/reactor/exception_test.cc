@@ -40,7 +40,7 @@ TEST_P(ExceptionOnEveryPoller, O6_WhateverThrowsTheRestOfTheTurnIsDoneByTheNextR
     const Handle after = reactor_.after_wait(callback("after_wait"));
     for (int i = 0; i < 2; ++i) {
       reactor_.post(callback("posted"));
-      testing_support::keep(reactor_.defer(callback("deferred")));
+      keep(reactor_.defer(callback("deferred")));
     }
     const Watch watch =
         reactor_.watch(socket, {.readable = true}, [&, descriptor = callback("descriptor")](Ready) {
@@ -239,8 +239,8 @@ TEST_P(HandlerOnEveryPoller, O6_AHandlerGetsWhatIsThrownAndTheLoopGoesOn) {
       reactor.watch(socket, {.readable = true},
                     [descriptor = throw_once("descriptor")](Ready) mutable { descriptor(); });
   reactor.post(throw_once("posted"));
-  testing_support::keep(reactor.defer(throw_once("deferred")));
-  testing_support::keep(reactor.defer([&] { reactor.stop(); }));
+  keep(reactor.defer(throw_once("deferred")));
+  keep(reactor.defer([&] { reactor.stop(); }));
   reactor.run();
   std::sort(handled.begin(), handled.end());
   EXPECT_EQ(handled, (Trace{"after_wait", "before_wait", "deferred", "descriptor", "posted"}));

@@ -2,7 +2,6 @@
 // End of file, hang-up, error: told as often as it helps, and never in a loop of their own.
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "detent/reactor.h"
 #include "detent/unique_fd.h"

@@ -254,7 +254,7 @@ TEST_P(FloodOnEveryPoller, W3_ALoopThatWouldNotSleepLetsNothingGather) {
   EXPECT_EQ(clock_.reads, 2);
 
   flood();
-  testing_support::keep(reactor_->defer([&] { testing_support::keep(reactor_->defer([] {})); }));
+  keep(reactor_->defer([&] { keep(reactor_->defer([] {})); }));
   reactor_->dispatch();
   post(1);
   EXPECT_EQ(reads_in_turn(2), 0) << "something is deferred";
@@ -360,7 +360,7 @@ TEST_P(PosterOnEveryPoller, W2_CarriedOverFunctionsAreDestroyedUnrunToo) {
   int runs = 0;
   for (int i = 0; i < 5; ++i) {
     reactor->post([&runs, capture] { ++runs; });
-    testing_support::keep(reactor->defer([&runs, capture] { ++runs; }));
+    keep(reactor->defer([&runs, capture] { ++runs; }));
   }
   reactor->dispatch();
   EXPECT_EQ(runs, 2);
@@ -465,8 +465,7 @@ TEST_P(PosterOnEveryPoller, W2_AStopLeavesPostedFunctionsForTheNextRun) {
 TEST_P(PosterOnEveryPoller, W1_FunctionsThatCannotBeCopiedCanBePosted) {
   int result = 0;
   reactor_.post([&result, owned = std::make_unique<int>(7)] { result = *owned; });
-  testing_support::keep(
-      reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; }));
+  keep(reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; }));
   turn();
   EXPECT_EQ(result, 70);
 }

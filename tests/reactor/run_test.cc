@@ -60,7 +60,7 @@ TEST_P(RunOnEveryPoller, O4_RunOnceReturnsHowManyCallbacksRan) {
 TEST_P(RunOnEveryPoller, O4_PostedAndDeferredFunctionsAreCallbacksToo) {
   reactor_.post([] {});
   reactor_.post([] {});
-  testing_support::keep(reactor_.defer([] {}));
+  keep(reactor_.defer([] {}));
   EXPECT_EQ(reactor_.run_once(0ns), 3U);
 }
 
@@ -139,7 +139,7 @@ TEST_P(RunOnEveryPoller, O5_TheTurnInWhichStopIsCalledIsFinished) {
       reactor_.stop();
     }));
   }
-  testing_support::keep(reactor_.defer([&] { deferred = true; }));
+  keep(reactor_.defer([&] { deferred = true; }));
   reactor_.run();
   EXPECT_EQ(calls, 5);
   EXPECT_TRUE(deferred);
@@ -334,7 +334,7 @@ TEST_P(RunOnEveryPoller, O5_RunInsideACallbackThrowsAndTheOuterTurnGoesOn) {
     try_all("descriptor");
     reactor_.stop();
   });
-  testing_support::keep(reactor_.defer([&] { try_all("deferred"); }));
+  keep(reactor_.defer([&] { try_all("deferred"); }));
   reactor_.run();
   EXPECT_EQ(rejected, (std::vector<std::string>{"before_wait", "after_wait", "posted", "descriptor",
                                                 "deferred"}));
@@ -369,7 +369,7 @@ TEST_P(RunOnEveryPoller, O5_ANestedRunAfterStopThrowsTooAndTheStopIsHonoured) {
 }
 
 TEST_P(RunOnEveryPoller, O5_AnotherLoopMayRunInsideACallback) {
-  Reactor inner(testing_support::on_poller(GetParam()));
+  Reactor inner(on_poller(GetParam()));
   bool ran = false;
   inner.post([&] {
     ran = true;
@@ -458,7 +458,7 @@ TEST_F(RunInVirtualTime, O4_APostedFunctionEndsRunOnce) {
 
 TEST_F(RunInVirtualTime, O4_ADeferredFunctionEndsRunOnce) {
   clock_.set_auto_advance(false);
-  testing_support::keep(reactor_->defer([] {}));
+  keep(reactor_->defer([] {}));
   EXPECT_EQ(reactor_->run_once(), 1U);
 }
 

@@ -128,7 +128,7 @@ TEST_P(SourceOnEveryPoller, O1_NextTurnMeansTheNextFromEachPhase) {
     put_off();
     watch.cancel();
   });
-  testing_support::keep(reactor_.defer(put_off));
+  keep(reactor_.defer(put_off));
   turn();
   EXPECT_EQ(ran, std::vector<std::uint64_t>{}) << "none in the turn that put it off";
   turn();
@@ -207,7 +207,7 @@ TEST_P(SourceOnEveryPoller, O6_WhatIsPutOffBehindAFunctionThatThrowsRunsInTheNex
 }
 
 TEST_P(SourceOnEveryPoller, O2_WhatIsPutOffSharesTheBudgetOfFunctions) {
-  Reactor reactor(testing_support::on_poller(GetParam(), {.functions = 3}));
+  Reactor reactor(on_poller(GetParam(), {.functions = 3}));
   int runs = 0;
   std::vector<Handle> kept;
   for (int i = 0; i < 4; ++i) kept.push_back(reactor.next_turn([&] { ++runs; }));
@@ -329,7 +329,7 @@ TEST_P(SourceOnEveryPoller, M5_AnObserverHearsTheEndOfACallThatThrows) {
 
 TEST_P(SourceOnEveryPoller, L5_AnObserversHandleMayOutliveTheLoop) {
   Recorder recorder;
-  auto reactor = std::make_unique<Reactor>(testing_support::on_poller(GetParam()));
+  auto reactor = std::make_unique<Reactor>(on_poller(GetParam()));
   const Handle observing = reactor->observe(recorder);
   reactor.reset();
   EXPECT_FALSE(observing.active());
@@ -361,7 +361,7 @@ TEST_F(ObservedTurns, M5_ATurnTellsHowLongItWaitedAndHowLongItWorked) {
 class NamesOnEveryPoller : public SourceOnEveryPoller {
  protected:
   NamesOnEveryPoller() {
-    ReactorOptions options = testing_support::on_poller(GetParam());
+    ReactorOptions options = on_poller(GetParam());
     options.on_exception = [this](std::exception_ptr, const Name& name) {
       names_.emplace_back(name.text);
       last_line_ = name.line;

@@ -291,7 +291,7 @@ TEST_P(AffinityOnEveryPoller, O8_WhatAForkedChildDestroysIsUnharmedInTheParent) 
   Handle before = owned->before_wait([&] { ++hooks; });
   Handle after = owned->after_wait([&] { ++hooks; });
   owned->post([] {});
-  testing_support::keep(owned->defer([] {}));
+  keep(owned->defer([] {}));
   const auto kernels_book = [&] {
     return capabilities_.native_handle ? epoll_info(owned->native_handle()) : std::string();
   };
@@ -341,7 +341,7 @@ TEST_P(AffinityOnEveryPoller, O8_TheChildFreesTheCapturesAndClosesTheDescriptors
   const Watch watch = owned->watch(socket_, {.readable = true}, [capture](Ready) {});
   const Handle hook = owned->before_wait([capture] {});
   owned->post([capture] {});
-  testing_support::keep(owned->defer([capture] {}));
+  keep(owned->defer([capture] {}));
   const bool held_in_child = holds_in_a_forked_child([&] {
     owned.reset();
     EXPECT_EQ(capture.use_count(), 1);
@@ -384,8 +384,7 @@ TEST_P(AffinityOnEveryPoller, O8_EveryDescriptorOfALoopIsClosedOnExec) {
   for (const int fd : opened) EXPECT_TRUE(is_close_on_exec(fd)) << fd;
 }
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, AffinityDeathTest, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(AffinityDeathTest);
 DETENT_ON_EVERY_POLLER(AffinityOnEveryPoller);
 
 }  // namespace

@@ -22,7 +22,7 @@ TEST_P(TurnOnEveryPoller, O1_TheFivePhasesWithCallbacksComeInTheirOrder) {
   Trace trace;
   WatchedSocket socket;
   socket.send();
-  testing_support::keep(reactor_.defer([&] { trace.emplace_back("deferred"); }));
+  keep(reactor_.defer([&] { trace.emplace_back("deferred"); }));
   const Watch watch =
       reactor_.watch(socket, {.readable = true}, [&](Ready) { trace.emplace_back("descriptor"); });
   reactor_.post([&] { trace.emplace_back("posted"); });
@@ -52,7 +52,7 @@ TEST_P(TurnOnEveryPoller, O1_WhatAPhaseSchedulesForALaterPhaseRunsInTheSameTurn)
   });
   socket.send();
   Watch watch = reactor_.watch(socket, {.readable = true}, [&](Ready) {
-    testing_support::keep(reactor_.defer([&] { trace.emplace_back("deferred"); }));
+    keep(reactor_.defer([&] { trace.emplace_back("deferred"); }));
     watch.cancel();
   });
   turn();
@@ -76,9 +76,9 @@ TEST_P(TurnOnEveryPoller, O1_ADeferredFunctionDefersToTheNextTurn) {
   int runs = 0;
   std::function<void()> again = [&] {
     ++runs;
-    testing_support::keep(reactor_.defer(again));
+    keep(reactor_.defer(again));
   };
-  testing_support::keep(reactor_.defer(again));
+  keep(reactor_.defer(again));
   for (int turns = 1; turns <= 5; ++turns) {
     turn();
     EXPECT_EQ(runs, turns);
@@ -178,7 +178,7 @@ TEST_P(TurnOnEveryPoller, O2_PostsThatComeWhileOthersAreCarriedOverQueueBehindTh
 TEST_P(TurnOnEveryPoller, O2_DeferredFunctionsHaveABudgetToo) {
   Reactor reactor(on_poller(GetParam(), {.functions = 3}));
   std::vector<int> ran;
-  for (int i = 0; i < 5; ++i) testing_support::keep(reactor.defer([&ran, i] { ran.push_back(i); }));
+  for (int i = 0; i < 5; ++i) keep(reactor.defer([&ran, i] { ran.push_back(i); }));
   reactor.dispatch();
   EXPECT_EQ(ran, (std::vector<int>{0, 1, 2}));
   reactor.dispatch();
@@ -196,7 +196,7 @@ TEST_P(TurnOnEveryPoller, O2_ALoopWithFunctionsCarriedOverDoesNotSleep) {
         if (++runs == 5) reactor.stop();
       };
       if (deferred) {
-        testing_support::keep(reactor.defer(std::move(function)));
+        keep(reactor.defer(std::move(function)));
       } else {
         reactor.post(std::move(function));
       }
@@ -334,7 +334,7 @@ TEST_F(TurnTime, O3_NowStandsStillWithinATurn) {
   };
   const Watch a = ready_watch(kFirst, look);
   const Watch b = ready_watch(kFirst + 1, look);
-  testing_support::keep(reactor_->defer([&] { seen.push_back(reactor_->now()); }));
+  keep(reactor_->defer([&] { seen.push_back(reactor_->now()); }));
   const TimePoint start = clock_.now();
   turn();
   EXPECT_EQ(seen, (std::vector<TimePoint>{start, start, start}));
@@ -386,11 +386,11 @@ TEST(TurnClock, O3_TheClockIsReadAtMostOnceATurnAndOnlyWhenSomebodyAsks) {
     if (ask) static_cast<void>(reactor.now());
   };
   const Handle after = reactor.after_wait(maybe_ask);
-  for (int i = 0; i < 3; ++i) testing_support::keep(reactor.defer(maybe_ask));
+  for (int i = 0; i < 3; ++i) keep(reactor.defer(maybe_ask));
   reactor.dispatch();
   EXPECT_EQ(clock.reads, 0);
   ask = true;
-  for (int i = 0; i < 3; ++i) testing_support::keep(reactor.defer(maybe_ask));
+  for (int i = 0; i < 3; ++i) keep(reactor.defer(maybe_ask));
   reactor.dispatch();
   EXPECT_EQ(clock.reads, 1);
   EXPECT_EQ(callbacks, 8);

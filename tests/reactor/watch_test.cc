@@ -234,7 +234,7 @@ TEST_P(WatchOnEveryPoller, D2_UrgentDataIsAPriorityWhereThePollerCan) {
     EXPECT_UNSUPPORTED(reactor_.watch(WatchedSocket(), kUrgent, [](Ready) {}));
     return;
   }
-  const testing_support::SocketPair pair = testing_support::make_tcp_pair();
+  const SocketPair pair = make_tcp_pair();
   std::vector<Ready> told;
   const Watch watch =
       reactor_.watch(pair.near, kUrgent, [&](Ready ready) { told.push_back(ready); });

@@ -86,7 +86,7 @@ TEST_P(TimerFdOnEveryClock, TM10_GoesByTheKernelsClockOfThatName) {
   const std::string line = "clockid: " + std::to_string(expected.at(GetParam())) + "\n";
   EXPECT_NE(std::string::npos, descriptor_info(timer.fd()).find(line))
       << descriptor_info(timer.fd());
-  EXPECT_TRUE(testing_support::is_close_on_exec(timer.fd()));
+  EXPECT_TRUE(is_close_on_exec(timer.fd()));
 }
 
 TEST_P(TimerFdOnEveryClock, TM10_ARelativeTimerIsNotEarly) {
@@ -133,7 +133,7 @@ TEST_P(TimerFdOnEveryClock, TM10_AnInstantInThePastExpiresAtOnce) {
 // Drops the capability in a child, so that the answer does not depend on who runs the tests.
 TEST_P(TimerFdOnEveryClock, TM10_AnAlarmClockWithoutItsCapabilityIsAPermissionError) {
   DETENT_NEEDS_THE_REAL_KERNEL();  // timerfd's own ways
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
     __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     std::array<__user_cap_data_struct, 2> data = {};
     ASSERT_EQ(0, ::syscall(SYS_capget, &header, data.data()));
@@ -244,15 +244,15 @@ TEST(TimerFd, TM10_ASignalDoesNotEndABlockingRead) {
   std::atomic<pid_t> reader_number = 0;
   std::uint64_t count = 0;
   std::thread reader([&] {
-    reader_number = testing_support::this_thread_number();
+    reader_number = this_thread_number();
     count = timer.read();
   });
   while (reader_number == 0) std::this_thread::yield();
   for (int i = 0; i < 5; ++i) {
-    testing_support::wait_until_asleep(reader_number);
+    wait_until_asleep(reader_number);
     ::pthread_kill(reader.native_handle(), SIGUSR1);
   }
-  testing_support::wait_until_asleep(reader_number);
+  wait_until_asleep(reader_number);
   timer.arm(0ns);
   reader.join();
   EXPECT_EQ(1U, count);
@@ -316,13 +316,13 @@ TEST(TimerFd, TM10_ADisarmedTimerNeverExpires) {
   TimerFd timer(ClockId::steady, Mode::non_blocking);
   timer.arm(10ms, 1ms);
   timer.disarm();
-  EXPECT_EQ(0, testing_support::poll_one(timer.fd(), POLLIN, 30));
+  EXPECT_EQ(0, poll_one(timer.fd(), POLLIN, 30));
   EXPECT_EQ(0U, timer.read());
   EXPECT_EQ(0ns, timer.remaining());
 }
 
 TEST(TimerFd, TM10_MovesAndClosesOnce) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   {
     TimerFd first;
     first.arm(1h);
@@ -340,7 +340,7 @@ TEST(TimerFd, TM10_ErrorsNameTheCall) {
   // Looked at later: the sanitizers need a descriptor to look at an exception.
   std::exception_ptr refusal;
   {
-    const testing_support::NoFreeDescriptor none;
+    const NoFreeDescriptor none;
     try {
       TimerFd timer;
     } catch (...) {
@@ -403,7 +403,7 @@ TEST(TimerFd, TM10_AReadAfterTheClockWasSetIsCancelled) {
   cancelled.arm_at(deadline, 0ns, OnClockSet::cancel);
   ignorant.arm_at(deadline);
   steady.arm_at(kernel_clock().now() + 1h);
-  { const testing_support::MovedMachineClock moved(1s); }
+  { const MovedMachineClock moved(1s); }
 
   EXPECT_TRUE(is_readable(cancelled.fd()));
   EXPECT_EQ(std::errc::operation_canceled, error_of([&] { cancelled.read(); }));
@@ -414,7 +414,7 @@ TEST(TimerFd, TM10_AReadAfterTheClockWasSetIsCancelled) {
 
 // ---- in a loop
 
-class TimerFdOnEveryPoller : public testing_support::ReactorOnEveryPoller {};
+class TimerFdOnEveryPoller : public ReactorOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerFdOnEveryPoller);
 
 TEST_P(TimerFdOnEveryPoller, TM10_IsAnOrdinaryDescriptorToWatch) {

@@ -23,7 +23,7 @@ void PrintTo(const Told& told, std::ostream* out) {
        << told.expirations << " times";
 }
 
-class TimerPeriodic : public testing_support::SimulatedTimers {
+class TimerPeriodic : public SimulatedTimers {
  protected:
   auto record() {
     return [this](const Tick& tick) {
@@ -41,7 +41,7 @@ class TimerPeriodic : public testing_support::SimulatedTimers {
   std::vector<Told> told_;
 };
 
-class TimerPeriodicOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerPeriodicOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerPeriodicOnEveryPoller);
 
 // ---- TM3: the grid

@@ -34,8 +34,8 @@ static_assert(Delays<std::chrono::microseconds> && Repeats<std::chrono::seconds>
 
 constexpr Duration kDay = std::chrono::hours(24);
 
-class TimerServiceSimulated : public testing_support::SimulatedTimers {};
-class TimerServiceOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerServiceSimulated : public SimulatedTimers {};
+class TimerServiceOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerServiceOnEveryPoller);
 
 // ---- TM1: never early
@@ -343,7 +343,7 @@ TEST_P(TimerServiceOnEveryPoller, TM2_InstantsInThePastAreCalledInTheNextTurn) {
 }
 
 TEST_P(TimerServiceOnEveryPoller, T9_NoDescriptorLeaksWhenAnExceptionFlies) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   const auto use = [] {
     TimerFd timer(ClockId::wall);
     Reactor reactor({.poller = make_poller(GetParam())});
@@ -543,7 +543,7 @@ TEST(TimerServiceDeathTest, O7_WhatMayNotThrowEndsTheProgramOnAnotherThread) {
 TEST_P(TimerServiceOnEveryPoller, O8_AForkedChildIsRefusedAndLeavesTheParentAlone) {
   int calls = 0;
   std::optional<Timer> timer = timers_->after(5ms, [&] { ++calls; });
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
     EXPECT_THROW(static_cast<void>(timers_->after(1ms, [] {})), std::logic_error);
     EXPECT_THROW(timer->rearm(1h), std::logic_error);
     EXPECT_THROW(timer->disarm(), std::logic_error);
