@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What docs/calendar.md and the first comments of the calendar's headers show, compiled and run.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <optional>
-#include <vector>
-
 #include "detent/calendar.h"
 #include "detent/simulation.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::instant;
+using namespace testing_support;
 
 class CalendarPage : public testing::Test {
  protected:

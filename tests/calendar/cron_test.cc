@@ -2,22 +2,14 @@
 // What an expression means, and when it is due next.
 #include "detent/cron.h"
 
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::instant;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 Texts runs(const std::string& expression, const std::string& from, std::size_t n,

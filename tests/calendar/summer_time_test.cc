@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What is due where the clocks are set, written out by hand.
-#include <gtest/gtest.h>
-
 #include <ostream>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::instant;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 struct Row {

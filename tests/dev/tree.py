@@ -112,6 +112,37 @@ def EveryBlockOfCppInDocsIsCompiledAndRun():
                 yield f"{page}: no example and no test has this\n{block}"
 
 
+def tests_in_the_sources():
+    """Each as Suite.Name. A macro in capitals begins it."""
+    text = " ".join(path.read_text() for path in files("tests"))
+    return [f"{suite}.{name}" for suite, name in
+            re.findall(r"[A-Z_]+\(\s*(\w+),\s*(\w+)\)\s*\{", text)]
+
+
+def pages():
+    """Those that the tests do not write."""
+    return [path for path in sorted(Path("docs").glob("*.md")) if path.name != "conformance.md"]
+
+
+def EveryIdInATestsNameIsOnAPage():
+    """A page has an id at the beginning of a paragraph, or of a row."""
+    known = {id for page in pages()
+             for id in re.findall(r"^(?:\*\*|\| )([A-Z]+[0-9]+)(?=\*\* | \|)", page.read_text(), re.M)}
+    for test in tests_in_the_sources():
+        for id in re.match(r"((?:[A-Z]+_?[0-9]+_)*)", test.split(".")[1])[1].split("_")[:-1]:
+            if id not in known:
+                yield f"no page in docs/ says what {id} is, which {test} proves"
+
+
+def EveryTestThatAPageNamesExists():
+    """A star stands for the rest of a name."""
+    tests = "\n".join(tests_in_the_sources())
+    for page in pages():
+        for name in re.findall(r"`([A-Z]\w+\.(?:[A-Z]\w*)?\*?)`", page.read_text()):
+            if not re.search("^" + re.escape(name).replace(r"\*", ".*") + "$", tests, re.M):
+                yield f"{page} names {name}, which is no test"
+
+
 def TheReadmesProgramIsTheFirstExample():
     shown = re.search(r"^```cpp\n(.*?)^```$", Path("README.md").read_text(), re.M | re.S)[1]
     if shown != Path("examples/first_server.cc").read_text().split("\n", 1)[1]:

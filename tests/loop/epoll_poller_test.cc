@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What epoll's poller asks of the kernel: which registrations, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/poller.h"
 #include "support/connected_pair.h"
@@ -19,6 +10,7 @@
 #include "support/kernel_view.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/wait_into.h"
 
@@ -26,10 +18,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::system_calls_of;
-using testing_support::wait_into;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -38,7 +27,7 @@ constexpr HandlerId kId = {.slot = 1, .generation = 1};
 
 // How many registrations the kernel keeps for this poller.
 std::size_t installed(const Poller& poller) {
-  const std::string info = testing_support::epoll_info(poller.native_handle());
+  const std::string info = epoll_info(poller.native_handle());
   std::size_t count = 0;
   for (std::size_t at = info.find("tfd:"); at != std::string::npos;
        at = info.find("tfd:", at + 1)) {
@@ -49,7 +38,7 @@ std::size_t installed(const Poller& poller) {
 
 // A poller with one readable descriptor, for tests that count calls in a child.
 struct Watching {
-  testing_support::SocketPair pair = make_socket_pair();
+  SocketPair pair = make_socket_pair();
   std::unique_ptr<Poller> poller = make_poller("epoll");
   std::vector<Event> events;
 
@@ -62,12 +51,12 @@ struct Watching {
 };
 
 template <class F>
-std::optional<testing_support::SystemCalls> calls_of(F f) {
+std::optional<SystemCalls> calls_of(F f) {
   return system_calls_of(
       [f] { return [f, watching = std::make_shared<Watching>()] { f(*watching); }; });
 }
 
-int waits_in(const testing_support::SystemCalls& calls) {
+int waits_in(const SystemCalls& calls) {
   int count = 0;
   for (const long call : {long{SYS_epoll_wait}, long{SYS_epoll_pwait}, long{SYS_epoll_pwait2}}) {
     if (const auto found = calls.find(call); found != calls.end()) count += found->second;
@@ -75,7 +64,7 @@ int waits_in(const testing_support::SystemCalls& calls) {
   return count;
 }
 
-TEST(EpollPoller, REG_17_AddAndRemoveLeaveNothingInTheKernel) {
+TEST(EpollPoller, AddAndRemoveLeaveNothingInTheKernel) {
   const Watching watching;
   EXPECT_EQ(installed(*watching.poller), 1U);
   watching.poller->remove(watching.pair.near.fd());
@@ -108,8 +97,8 @@ TEST(EpollPoller, L4_AGhostIsOutOfTheKernelAtTheSecondWait) {
 TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   const auto poller = make_poller("epoll");
   std::vector<Event> events;
-  testing_support::SocketPair ghost = make_socket_pair();
-  testing_support::SocketPair watched = make_socket_pair();
+  SocketPair ghost = make_socket_pair();
+  SocketPair watched = make_socket_pair();
   const int ghostly = ghost.near.fd();
   const int number = watched.near.fd();
   poller->add(ghostly, kRead, {.slot = 2, .generation = 1});
@@ -119,7 +108,7 @@ TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   ghost.near.reset();
   poller->remove(ghostly);
   put(ghost.far.fd());
-  const testing_support::SocketPair successor = make_socket_pair();
+  const SocketPair successor = make_socket_pair();
   ASSERT_EQ(::dup3(successor.near.fd(), number, O_CLOEXEC), number);  // closes what it meant
   put(successor.far.fd());
 
@@ -137,8 +126,8 @@ TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
 TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
   const auto poller = make_poller("epoll");
   std::vector<Event> events;
-  testing_support::SocketPair first = make_socket_pair();
-  const testing_support::SocketPair second = make_socket_pair();
+  SocketPair first = make_socket_pair();
+  const SocketPair second = make_socket_pair();
   const UniqueFd first_again(::fcntl(first.near.fd(), F_DUPFD_CLOEXEC, 0));
   const int number = first.near.fd();
 
@@ -159,7 +148,7 @@ TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
 TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
   const auto calls = calls_of([](Watching& w) { wait_into(w.events, *w.poller, 1h); });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 1);
+  EXPECT_EQ(total(*calls), 1);
   EXPECT_EQ(waits_in(*calls), 1);
 }
 
@@ -172,10 +161,10 @@ TEST(EpollPoller, ChangesThatCancelOutCostNoCall) {
     wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 1);
+  EXPECT_EQ(total(*calls), 1);
 }
 
-TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
+TEST(EpollPoller, K2_ManyChangesCostOneCallAWait) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 1001; ++i) {
       w.poller->modify(w.pair.near.fd(), i % 2 == 0 ? kWrite : kRead, kId);
@@ -183,7 +172,7 @@ TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
     wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(total(*calls), 2);
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 1);
 }
 
@@ -193,7 +182,7 @@ TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
     w.poller->add(w.pair.near.fd(), kRead, kId);
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(total(*calls), 2);
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 2);
 }
 
@@ -205,14 +194,14 @@ TEST(EpollPoller, L6_WhatIsReadyForEverIsRegisteredAnewOnceInAThousandWaits) {
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 10);
-  EXPECT_EQ(testing_support::total(*calls), 10'010);
+  EXPECT_EQ(total(*calls), 10'010);
 }
 
 TEST(EpollPoller, L6_WhatIsReadyInMostWaitsAndNotInAllCostsNothingMore) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 500; ++i) {
       for (int ready = 0; ready < 7; ++ready) wait_into(w.events, *w.poller, Duration::zero());
-      testing_support::take(w.pair.near.fd());
+      take(w.pair.near.fd());
       wait_into(w.events, *w.poller, Duration::zero());
       put(w.pair.far.fd());
     }
@@ -226,7 +215,7 @@ TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
     const auto calls = calls_of([trigger](Watching& w) {
       w.poller->modify(w.pair.near.fd(), {.readable = true, .trigger = trigger}, kId);
       for (int i = 0; i < 2'000; ++i) {
-        testing_support::take(w.pair.near.fd());
+        take(w.pair.near.fd());
         put(w.pair.far.fd());
         wait_into(w.events, *w.poller, Duration::zero());
       }
@@ -237,10 +226,10 @@ TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
 }
 
 // As before Linux 5.11, which does not know epoll_pwait2.
-bool become_an_old_kernel() { return testing_support::let_call_fail(SYS_epoll_pwait2, ENOSYS); }
+bool become_an_old_kernel() { return let_call_fail(SYS_epoll_pwait2, ENOSYS); }
 
 TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
     ASSERT_TRUE(become_an_old_kernel());
     Watching watching;
     wait_into(watching.events, *watching.poller, 1h);
@@ -257,9 +246,9 @@ TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
 
 // As after a ring of io_uring was closed on this thread: epoll_wait(2) says EINTR, and there was no
 // signal.
-TEST(EpollPoller, BE_18_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
-    ASSERT_TRUE(testing_support::let_call_fail(SYS_epoll_pwait2, EINTR));
+TEST(EpollPoller, S13_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
+    ASSERT_TRUE(let_call_fail(SYS_epoll_pwait2, EINTR));
     Watching watching;
     watching.poller->modify(watching.pair.near.fd(), {}, kId);
     const TimePoint start = kernel_clock().now();

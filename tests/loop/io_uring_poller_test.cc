@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What io_uring's poller asks of the kernel: which requests are in flight, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,23 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <optional>
 #include <ostream>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <tuple>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -39,6 +22,7 @@
 #include "support/printing.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/wait_into.h"
 
@@ -46,15 +30,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::poll_one;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::system_calls_of;
-using testing_support::take;
-using testing_support::wait_into;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -103,7 +79,7 @@ class IoUringPollerTest : public testing::Test {
 
 // --- Files are let go of
 
-TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
+TEST_F(IoUringPollerTest, AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   for (const bool tcp : {false, true}) {
     SocketPair pair = tcp ? make_tcp_pair() : make_socket_pair();
     arm(pair);
@@ -114,7 +90,7 @@ TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
+TEST_F(IoUringPollerTest, TheSameForOneThatWasWokenForWhatHasBeenRead) {
   for (const bool changed : {false, true}) {
     SocketPair pair = make_socket_pair();
     arm(pair);
@@ -130,7 +106,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
+TEST_F(IoUringPollerTest, TheSameWhileMuchElseHasHappened) {
   std::vector<SocketPair> pairs = arm_many();
   for (const SocketPair& pair : pairs) put(pair.far.fd());
   take(pairs.back().near.fd());
@@ -140,7 +116,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
   EXPECT_EQ(poll().size(), kMany - 1) << "and none of it is lost";
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
+TEST_F(IoUringPollerTest, TheSameForOneThatIsPausedOrReported) {
   SocketPair paused = make_socket_pair();
   SocketPair reported = make_socket_pair();
   arm(paused);
@@ -153,7 +129,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
+TEST_F(IoUringPollerTest, TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
   for (const bool handed_out : {false, true}) {
     poller_ = make_poller("io_uring");
     if (handed_out) std::ignore = poller_->native_handle();
@@ -177,7 +153,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeeps
 
 // --- Completions find their request, or nobody
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithItsRemovalReachesNobody) {
   const SocketPair pair = make_socket_pair();
   for (int i = 0; i < 100; ++i) {
     arm(pair);
@@ -193,7 +169,7 @@ TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
   }
 }
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
   const SocketPair pair = make_socket_pair();
   arm(pair);
   for (int i = 0; i < 100; ++i) {
@@ -269,10 +245,10 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   put(pair.far.fd());
   EXPECT_TRUE(poll().empty()) << "before the wait";
   std::atomic<bool> urgent = false;
-  std::thread sender([&, waiting = testing_support::this_thread_number()] {
-    testing_support::wait_until_asleep(waiting);
+  std::thread sender([&, waiting = this_thread_number()] {
+    wait_until_asleep(waiting);
     put(pair.far.fd());
-    testing_support::wait_until_asleep(waiting);
+    wait_until_asleep(waiting);
     urgent = true;
     ::send(pair.far.fd(), "!", 1, MSG_OOB);
   });
@@ -281,12 +257,6 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   sender.join();
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.priority = true});
-}
-
-void fill(int fd) {
-  const std::array<char, 4096> bytes = {};
-  while (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-  }
 }
 
 TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) {
@@ -309,7 +279,7 @@ TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) 
   EXPECT_EQ(events_[0].ready, (Ready{.readable = true, .read_closed = true}));
 }
 
-TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
+TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
   const auto calls = system_calls_of([] {
     auto pair = std::make_shared<SocketPair>(make_socket_pair());
     ::shutdown(pair->far.fd(), SHUT_WR);
@@ -367,7 +337,7 @@ TEST(IoUring, LetsGoOfEveryFileWhenItGoesHoweverSmallItsQueues) {
   }
   for (SocketPair& pair : pairs) {
     pair.near.reset();
-    EXPECT_TRUE(testing_support::is_readable(pair.far.fd()));
+    EXPECT_TRUE(is_readable(pair.far.fd()));
   }
 }
 
@@ -388,7 +358,7 @@ TEST(IoUring, IsNotTakenInByTheClaimThatThereIsWork) {
 }
 
 // More than the queues hold, all ready, one file.
-TEST_F(IoUringPollerTest, BE_11_TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
+TEST_F(IoUringPollerTest, TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
   constexpr std::uint32_t kCount = 10'000;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -413,7 +383,7 @@ TEST_F(IoUringPollerTest, ARemovalOfManyLeavesNothingThatWakesTheNativeHandle) {
   const std::vector<SocketPair> pairs = arm_many();
   const int handle = poller_->native_handle();
   for (const SocketPair& pair : pairs) poller_->remove(pair.near.fd());
-  EXPECT_FALSE(testing_support::is_readable(handle));
+  EXPECT_FALSE(is_readable(handle));
 }
 
 // --- Costs
@@ -452,7 +422,7 @@ Cost cost_of(F f) {
   if (!calls) return {};
   const auto found = calls->find(SYS_io_uring_enter);
   const int enters = found == calls->end() ? 0 : found->second;
-  return {.others = testing_support::total(*calls) - enters, .enters = enters};
+  return {.others = total(*calls) - enters, .enters = enters};
 }
 
 using IoUringCost = IoUringPollerTest;
@@ -492,7 +462,7 @@ TEST_F(IoUringCost, ChangesThatCancelOutCostNothing) {
             (Cost{.others = 0, .enters = 1}));
 }
 
-TEST_F(IoUringCost, REG_16_ManyChangesRideWithTheWait) {
+TEST_F(IoUringCost, K2_ManyChangesRideWithTheWait) {
   EXPECT_EQ(cost_of([](Watching& w) {
               for (int i = 0; i < 1001; ++i) {
                 w.poller->modify(w.idle.near.fd(), i % 2 == 0 ? kBoth : kRead, kSecond);
@@ -523,7 +493,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
   arm(ready);
   arm(woken, kRead, kSecond);
   char byte = 0;
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 1000; ++i) {
                 put(woken.far.fd());
                 EXPECT_EQ(poll().size(), 2U);
@@ -539,7 +509,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
 // --- How it is set up
 
 // What a traced process gives to io_uring_setup(2).
-io_uring_params params_of(const testing_support::EnteredCall& call) {
+io_uring_params params_of(const EnteredCall& call) {
   io_uring_params params = {};
   const iovec here = {.iov_base = &params, .iov_len = sizeof params};
   const iovec there = {.iov_base = reinterpret_cast<void*>(call.arguments[1]),
@@ -554,7 +524,7 @@ TEST_F(IoUringPollerTest, ItsRingIsOneThreadsAndDefersItsWorkUntilTheHandleIsAsk
   std::vector<unsigned> asked_for;
   const auto calls =
       system_calls_of([] { return [] { std::ignore = make_poller("io_uring")->native_handle(); }; },
-                      [&](const testing_support::EnteredCall& call) {
+                      [&](const EnteredCall& call) {
                         if (call.number != SYS_io_uring_setup) return;
                         const unsigned flags = params_of(call).flags;
                         const bool is_probe = (flags & IORING_SETUP_ATTACH_WQ) != 0;
@@ -605,7 +575,7 @@ TEST_F(IoUringPollerTest, TheFirstThreadThatWaitsNeedsNoOtherRing) {
   put(pair.far.fd());
   poller_->add(pair.near.fd(), kRead, kFirst);
   std::thread([&] {
-    const testing_support::NoFreeDescriptor limit;
+    const NoFreeDescriptor limit;
     EXPECT_EQ(poll().size(), 1U);
   }).join();
 }
@@ -616,21 +586,21 @@ TEST_F(IoUringPollerTest, AThreadThatCannotHaveARingIsToldSoAndMayTryAgain) {
   put(pair.far.fd());
   std::thread([&] {
     {
-      const testing_support::NoFreeDescriptor limit;
-      EXPECT_EQ(testing_support::error_of([&] { poll(); }), std::errc::too_many_files_open);
+      const NoFreeDescriptor limit;
+      EXPECT_EQ(error_of([&] { poll(); }), std::errc::too_many_files_open);
     }
     EXPECT_EQ(poll().size(), 1U);
   }).join();
 }
 
-TEST_F(IoUringPollerTest, REG_13_ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
+TEST_F(IoUringPollerTest, ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
   SocketPair pair = make_socket_pair();
   arm(pair);
   std::thread([&] {
     poller_->remove(pair.near.fd());
     pair.near.reset();
   }).join();
-  testing_support::wait_until_readable(pair.far.fd());
+  wait_until_readable(pair.far.fd());
 }
 
 TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
@@ -642,7 +612,7 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
     const std::string rest =
         ": this io_uring poller belongs to another thread, since its native handle was asked for";
     const auto expect = [&rest](const char* call, const auto& statement) {
-      EXPECT_EQ(testing_support::message_of<std::logic_error>(statement), call + rest);
+      EXPECT_EQ(message_of<std::logic_error>(statement), call + rest);
     };
     expect("Poller::wait", [&] { poll(); });
     expect("Poller::add", [&] { poller_->add(more.near.fd(), kRead, kSecond); });
@@ -653,10 +623,10 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
   EXPECT_EQ(poll().size(), 1U) << "and its own thread goes on with it";
 }
 
-TEST_F(IoUringPollerTest, SG_08_AForkedChildIsRefusedAndTheParentUnharmed) {
+TEST_F(IoUringPollerTest, O8_AForkedChildIsRefusedAndTheParentUnharmed) {
   const SocketPair idle = make_socket_pair();
   arm(idle);
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
     EXPECT_THROW(poll(), std::logic_error);
     poller_.reset();
   }));
@@ -688,16 +658,16 @@ TEST_F(IoUringPollerTest, D7_TheNativeHandleWakesAnEpollThatWatchesIt) {
 
 TEST_F(IoUringPollerTest, IsNotTheDefault) { EXPECT_EQ(poller_names().front(), "epoll"); }
 
-TEST_F(IoUringPollerTest, BE_09_WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
+TEST_F(IoUringPollerTest, WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
   const std::map<int, std::string_view> reasons = {
       {ENOSYS, "built without"}, {EPERM, "forbids"}, {EINVAL, "Linux 6.1"}};
   for (const auto& [error, reason] : reasons) {
-    EXPECT_TRUE(testing_support::holds_in_a_forked_child([&, error = error, reason = reason] {
-      ASSERT_TRUE(testing_support::let_call_fail(SYS_io_uring_setup, error));
+    EXPECT_TRUE(holds_in_a_forked_child([&, error = error, reason = reason] {
+      ASSERT_TRUE(let_call_fail(SYS_io_uring_setup, error));
       const auto names = poller_names();
       EXPECT_EQ(std::count(names.begin(), names.end(), "io_uring"), 0);
-      const auto message = testing_support::message_of<std::invalid_argument>(
-          [] { std::ignore = make_poller("io_uring"); });
+      const auto message =
+          message_of<std::invalid_argument>([] { std::ignore = make_poller("io_uring"); });
       EXPECT_NE(message.find(reason), std::string::npos) << message;
       for (const std::string_view name : names) {
         EXPECT_NE(message.find(name), std::string::npos) << message;

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/simulation.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
-
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
-using testing_support::wait_into;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Ready kReadable = {.readable = true};
@@ -212,9 +198,7 @@ TEST_F(VirtualTime, WhatACallbackThrowsLeavesAdvanceWithTimeStandingThere) {
 TEST_F(VirtualTime, AdvancingInACallbackIsALogicError) {
   AlarmLoop loop(clock_);
   std::string message;
-  loop.add([&](Alarm&) {
-        message = testing_support::message_of<std::logic_error>([&] { clock_.advance(1s); });
-      })
+  loop.add([&](Alarm&) { message = message_of<std::logic_error>([&] { clock_.advance(1s); }); })
       .arm(start_ + 1s);
   clock_.advance(1s);
   EXPECT_NE(message.find("advance"), std::string::npos) << message;
@@ -440,8 +424,7 @@ TEST_F(SimulatedReadiness, L6_InvalidIsReportedOnceAndEndsTheRegistration) {
   clock_.set_ready(3, {.invalid = true});
   EXPECT_EQ(poll_one(), Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(testing_support::error_of([&] { poller_->remove(3); }),
-            std::errc::no_such_file_or_directory);
+  EXPECT_EQ(error_of([&] { poller_->remove(3); }), std::errc::no_such_file_or_directory);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {

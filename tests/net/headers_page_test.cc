@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the first comment of each public header shows, compiled and run. A fact of the tree
 // (tests/dev/tree) compares the two; those of the calendar are in calendar_page_test.cc.
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include <array>
-#include <chrono>
-#include <cstdint>
 #include <cstdio>
-#include <iostream>
-#include <memory>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/byte_queue.h"
 #include "detent/callback_owner.h"
@@ -43,19 +29,13 @@
 #include "detent/timer_service.h"
 #include "support/net_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::run_until;
-using testing_support::SocketPair;
-using testing_support::take;
-using testing_support::wait_for;
+using namespace testing_support;
 
 // ---- loop
 

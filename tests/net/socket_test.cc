@@ -2,39 +2,26 @@
 #include "detent/socket.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <csignal>
-#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <type_traits>
-#include <utility>
 
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/own_network.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::DescriptorsLeft;
-using testing_support::enter_own_network;
-using testing_support::message_of;
-using testing_support::NoFreeDescriptor;
+using namespace testing_support;
 
 constexpr int kNoLimitMs = 20'000;  // reached only by a test that fails
 

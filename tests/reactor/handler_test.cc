@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // While ReactorOptions::on_exception runs, the turn is not over.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <exception>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <utility>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class HandlerInATurn : public testing::TestWithParam<std::string_view> {
  protected:

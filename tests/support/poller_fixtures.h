@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,11 @@
 #include "support/wait_into.h"
 
 namespace detent::testing_support {
+
+/// Runs the suite once for each poller, so that a new poller needs no test of its own.
+#define DETENT_ON_EVERY_POLLER(suite)                                                         \
+  INSTANTIATE_TEST_SUITE_P(OnEveryPoller, suite, testing::ValuesIn(::detent::poller_names()), \
+                           [](const auto& param) { return std::string(param.param); })
 
 class PollerOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:

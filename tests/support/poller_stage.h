@@ -4,8 +4,6 @@
 /// in a simulation. The tests see no difference.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -17,6 +15,7 @@
 #include "detent/poller.h"
 #include "detent/simulation.h"
 #include "support/connected_pair.h"
+#include "support/descriptor_table.h"
 
 namespace detent::testing_support {
 
@@ -42,10 +41,7 @@ class PollerStage {
 class KernelStage final : public PollerStage {
  public:
   explicit KernelStage(std::string_view name) : poller_(make_poller(name)) {
-    rlimit files = {};
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;  // a test opens thousands
-    ::setrlimit(RLIMIT_NOFILE, &files);
+    allow_many_descriptors();
   }
 
   Poller& poller() override { return *poller_; }

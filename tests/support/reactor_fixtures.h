@@ -16,13 +16,9 @@
 #include "detent/poller.h"
 #include "detent/reactor.h"
 #include "detent/simulation.h"
+#include "support/poller_fixtures.h"
 
 namespace detent::testing_support {
-
-/// Runs the suite once for each poller, so that a new poller needs no test of its own.
-#define DETENT_ON_EVERY_POLLER(suite)                                                         \
-  INSTANTIATE_TEST_SUITE_P(OnEveryPoller, suite, testing::ValuesIn(::detent::poller_names()), \
-                           [](const auto& param) { return std::string(param.param); })
 
 inline ReactorOptions on_poller(std::string_view name, Budgets budgets = {}) {
   return {.poller = make_poller(name), .budgets = budgets};

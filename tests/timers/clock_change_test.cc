@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // TM7: timers on the wall clock when that is set, and who is told of it. What steady and boot
 // timers make of it, and of a machine that was suspended.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "detent/poller.h"
 #include "detent/simulation.h"
 #include "detent/timer_service.h"
@@ -21,6 +8,7 @@
 #include "support/kernel_view.h"
 #include "support/machine_clock.h"
 #include "support/shifted_clock.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of the table of lifetimes that timer services have, and what only they have.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <chrono>
-#include <cstdlib>
-#include <memory>
-#include <string_view>
-#include <thread>
-#include <type_traits>
-#include <utility>
-
 #include "detent/timer_service.h"
 #include "support/lifetime_table.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -107,7 +97,7 @@ TEST_F(TimerLifetime, L3_AOneShotThatFiredKeepsItsCapturesUntilItsHandleGoes) {
   EXPECT_TRUE(captures.expired());
 }
 
-TEST_F(TimerLifetime, CB_12_ACallbackMayMoveTheHandleItBelongsTo) {
+TEST_F(TimerLifetime, L2_ACallbackMayMoveTheHandleItBelongsTo) {
   int calls = 0;
   Timer first;
   Timer second;

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Several timers in one turn: their order, what belongs to the batch, what a turn leaves over.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_service.h"
 #include "support/connected_pair.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -82,6 +72,30 @@ TEST_F(TimerOrder, TM2_OneShotsAndPeriodicTimersShareOneOrder) {
   expect_turn("a");
   clock_.pass(10ms);
   expect_turn("ba");  // the periodic one was armed for 20 ms after the other
+}
+
+// The HOWTO's three timers. One is armed for its next tick when it ticks, so the longer its period,
+// the earlier it was armed for an instant that it shares.
+TEST_F(TimerOrder, T12_ExpiriesOfOneInstantAreOneBatchInTheOrderOfArming) {
+  std::vector<std::string> batches;
+  std::uint64_t turn_of_the_batch = 0;
+  const TimePoint start = clock_.now();
+  std::vector<Timer> handles;
+  for (int i = 1; i <= 3; ++i) {
+    handles.push_back(timers_->every(i * 250ms, [&, i](const Tick& tick) {
+      if (std::exchange(turn_of_the_batch, reactor_->turn()) != reactor_->turn()) {
+        batches.push_back(std::to_string((tick.scheduled - start) / 1ms) + ":");
+      }
+      EXPECT_EQ(tick.scheduled, tick.now);
+      EXPECT_EQ(1U, tick.expirations);
+      batches.back() += " " + std::to_string(i);
+    }));
+  }
+  clock_.advance(3s);
+  const std::vector<std::string> expected = {"250: 1",    "500: 2 1",    "750: 3 1", "1000: 2 1",
+                                             "1250: 1",   "1500: 3 2 1", "1750: 1",  "2000: 2 1",
+                                             "2250: 3 1", "2500: 2 1",   "2750: 1",  "3000: 3 2 1"};
+  EXPECT_EQ(expected, batches);
 }
 
 TEST_P(TimerOrderOnEveryPoller, TM2_IsByDeadlineThenByArming) {

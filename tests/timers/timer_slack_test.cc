@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // TM8: slack is asked for, timer by timer; a tick comes within it, and wake-ups are shared.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_service.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {

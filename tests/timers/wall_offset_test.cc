@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "wall_offset.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <utility>
-#include <vector>
-
 #include "detent/simulation.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
