@@ -65,6 +65,17 @@ def PublicHeadersIncludeNoKernelHeader():
                      "a header that users should not be made to include")
 
 
+def EveryTestIncludesWhatIsPrecompiled():
+    """So it compiles where nothing is. tests/CMakeLists.txt precompiles the header for these."""
+    no_test = {"allocations.cc", "early_signal.cc", "environment_program.cc", "cron_fuzz.cc"}
+    folders = ["loop", "reactor", "timers", "net", "calendar", "health", "support"]
+    for path in files(*(f"tests/{folder}" for folder in folders), suffixes=[".cc"]):
+        part_of_a_test = path.parent.name != "kqueue_double" or path.stem.endswith("_test")
+        if part_of_a_test and path.name not in no_test:
+            if '#include "support/standard.h"' not in path.read_text():
+                yield f"{path} does not include support/standard.h"
+
+
 def NothingIsLeftToDo():
     sources = files(*FLOORS, "tests", "bench", "examples", suffixes=(".h", ".cc", ".py", ".txt"))
     yield from lines([Path("CMakeLists.txt"), *sources], r"\b(TO[D]O|FI[X]ME|X[X]X|HA[C]K)\b",

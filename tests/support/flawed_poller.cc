@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/flawed_poller.h"
 
-#include <algorithm>
-#include <cstddef>
-#include <map>
-#include <optional>
 #include <span>
-#include <utility>
-#include <vector>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

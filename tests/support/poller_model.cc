@@ -3,16 +3,11 @@
 
 #include <poll.h>
 
-#include <algorithm>
-#include <array>
-#include <climits>
-#include <system_error>
-#include <utility>
-
 #include "support/descriptor_slots.h"
 #include "support/errors.h"
 #include "support/poller_oracle.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/wait_into.h"
 
 namespace detent::testing_support {
