@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "detent/clock.h"
 #include "detent/poller.h"
 #include "support/connected_pair.h"
 #include "support/failing_calls.h"
@@ -26,7 +27,7 @@ constexpr Interest kBoth = {.readable = true, .writable = true};
 constexpr HandlerId kId = {.slot = 1, .generation = 1};
 
 // How many registrations the kernel keeps for this poller.
-std::size_t installed(const Poller& poller) {
+std::size_t installed(Poller& poller) {
   const std::string info = epoll_info(poller.native_handle());
   std::size_t count = 0;
   for (std::size_t at = info.find("tfd:"); at != std::string::npos;

@@ -12,6 +12,7 @@
 
 #include <new>
 
+#include "detent/clock.h"
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
 #include "support/allocations.h"
