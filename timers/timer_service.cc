@@ -104,7 +104,7 @@ auto BasicTimerService<ClockT>::turn_now() const -> Time {
 template <class ClockT>
 void BasicTimerService<ClockT>::start(std::uint32_t slot, Time deadline) {
   deadline = std::max(deadline, kEpoch<Time>);
-  mark_turn();
+  queue_.begin_turn(turns_);
   if (deadline < armed_for_) [[unlikely]]
     set_alarm(deadline);
   queue_.add(slot, deadline.time_since_epoch());
@@ -144,7 +144,7 @@ void BasicTimerService<ClockT>::disarm(HandlerId id) {
 
 template <class ClockT>
 inline void BasicTimerService<ClockT>::arm(std::uint32_t slot, Time deadline) {
-  mark_turn();
+  queue_.begin_turn(turns_);
   const bool is_first = deadline < armed_for_;  // also each one before kEpoch
   if (is_first || !queue_.try_set(slot, deadline.time_since_epoch())) arm_anywhere(slot, deadline);
 }
@@ -336,12 +336,13 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
   batch_.clear();
   next_in_batch_ = 0;
   armed_late_.clear();
-  const bool armed_this_turn = marked_turn_ == turns_;
+  queue_.begin_turn(turns_);
+  const bool some_are_new = queue_.were_some_set_this_turn();
   std::size_t room = timers_per_turn_;
   while (room > 0) {
     const auto slot = queue_.pop_due(now.time_since_epoch());
     if (!slot) break;
-    if (armed_this_turn && queue_.sequence(*slot) >= mark_) {
+    if (some_are_new && queue_.was_set_this_turn(*slot)) {
       armed_late_.push_back(*slot);
       continue;
     }
@@ -358,10 +359,9 @@ void BasicTimerService<ClockT>::collect_due(Time now) {
 // another in front of it, which has not, will share that one's.
 template <class ClockT>
 void BasicTimerService<ClockT>::collect_within_slack(Time now) {
-  const bool armed_this_turn = marked_turn_ == turns_;
   while (batch_.size() < timers_per_turn_) {
     const auto slot = queue_.first();
-    if (!slot || (armed_this_turn && queue_.sequence(*slot) >= mark_)) return;
+    if (!slot || queue_.was_set_this_turn(*slot)) return;
     const Duration latest = queue_.deadline(*slot);
     if (Time(latest) - slack_of(timers_.at(*slot)) > now) return;
     batch_.push_back(*queue_.pop_due(latest));
@@ -419,7 +419,7 @@ void BasicTimerService<ClockT>::begin_period(Period& period, std::uint32_t slot,
     missed = period.length * count;
   }
   const Time next = latest(period, tick_after(period, tick.scheduled + missed));
-  mark_turn();
+  queue_.begin_turn(turns_);
   queue_.add(slot, next.time_since_epoch());
 }
 

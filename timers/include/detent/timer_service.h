@@ -186,11 +186,6 @@ class BasicTimerService final : private Service {
   [[nodiscard]] Duration remaining(HandlerId id) noexcept;
 
   [[nodiscard]] Time deadline_after(Duration delay) const noexcept;
-  void mark_turn() noexcept {
-    if (marked_turn_ == turns_) return;
-    marked_turn_ = turns_;
-    mark_ = queue_.next_sequence();
-  }
   [[gnu::always_inline]] void arm(std::uint32_t slot, Time deadline);
   [[gnu::noinline]] void arm_anywhere(std::uint32_t slot, Time deadline);
   void set_alarm(Time deadline);
@@ -230,10 +225,6 @@ class BasicTimerService final : private Service {
   std::size_t next_in_batch_ = 0;
   std::vector<std::uint32_t> armed_late_;  // scratch of collect_due
   bool rings_on_ = false;                  // the alarm, if it is left alone: some timer was due
-
-  // Timers armed in the turn `marked_turn_` have sequence numbers from `mark_` on.
-  std::uint64_t marked_turn_ = 0;
-  std::uint32_t mark_ = 0;
 
   std::unique_ptr<Alarm> alarm_;
   Time armed_for_ = Time::max();  // max: disarmed; kEpoch also while it is served
