@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "clock_changes.h"
-#include "looking_alarm.h"
+#include "polling_wall_alarm.h"
 
 namespace detent {
 namespace {
@@ -214,7 +214,7 @@ void BasicTimerService<ClockT>::set_alarm(Time deadline) {
   alarm_->arm(deadline);
   armed_for_ = deadline;
   if constexpr (kCanBeSet<ClockT>) {
-    if (!wall_->changes.has_listeners() || !wall_->changes.look()) return;
+    if (!wall_->changes.has_listeners() || !wall_->changes.detect()) return;
     alarm_->arm(kEpoch<Time>);
     armed_for_ = kEpoch<Time>;
   }
@@ -295,7 +295,7 @@ Handle BasicTimerService<ClockT>::on_clock_change(
 template <class ClockT>
 bool BasicTimerService<ClockT>::follow_wall_clock(Time rang_for, std::size_t& called) {
   ClockChanges& changes = wall_->changes;
-  const bool for_nothing = !changes.look() && !changes.pending() && clock_now() < rang_for;
+  const bool for_nothing = !changes.detect() && !changes.pending() && clock_now() < rang_for;
   if (for_nothing && wall_->false_rings.too_many(clock_.now())) give_up_alarm();
   return changes.tell(called);
 }
@@ -304,7 +304,7 @@ bool BasicTimerService<ClockT>::follow_wall_clock(Time rang_for, std::size_t& ca
 // looks for itself.
 template <class ClockT>
 void BasicTimerService<ClockT>::give_up_alarm() {
-  std::unique_ptr<Alarm> alarm = make_looking_alarm(clock_);
+  std::unique_ptr<Alarm> alarm = make_polling_wall_alarm(clock_);
   alarm_watch_ = watch_alarm(*alarm);
   alarm_ = std::move(alarm);
 }

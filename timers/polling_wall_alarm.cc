@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "looking_alarm.h"
+#include "polling_wall_alarm.h"
 
 #include <algorithm>
 
 namespace detent {
 namespace {
 
-constexpr Duration kLook = std::chrono::seconds(1);
+constexpr Duration kPollPeriod = std::chrono::seconds(1);
 
-// Kernels wake early now and then, by a tick of theirs; none does this so often by mistake.
+// A kernel wakes a tick too early now and then, but by mistake never as often as this.
 constexpr int kMostFalseRings = 64;
 constexpr Duration kWithin = std::chrono::seconds(1);
 
-class LookingAlarm final : public Alarm {
+class PollingWallAlarm final : public Alarm {
  public:
-  explicit LookingAlarm(Clock& clock) : clock_(clock), steady_(clock.make_alarm(ClockId::steady)) {}
+  explicit PollingWallAlarm(Clock& clock)
+      : clock_(clock), steady_(clock.make_alarm(ClockId::steady)) {}
 
   void disarm() override { steady_->disarm(); }
   [[nodiscard]] int fd() const noexcept override { return steady_->fd(); }
@@ -22,7 +23,7 @@ class LookingAlarm final : public Alarm {
  private:
   void arm_at(Duration since_epoch) override {
     const Duration left = saturating_subtract(since_epoch, clock_.wall_now().time_since_epoch());
-    steady_->arm(saturating_add(clock_.now(), std::clamp(left, Duration::zero(), kLook)));
+    steady_->arm(saturating_add(clock_.now(), std::clamp(left, Duration::zero(), kPollPeriod)));
   }
 
   Clock& clock_;
@@ -31,8 +32,8 @@ class LookingAlarm final : public Alarm {
 
 }  // namespace
 
-std::unique_ptr<Alarm> make_looking_alarm(Clock& clock) {
-  return std::make_unique<LookingAlarm>(clock);
+std::unique_ptr<Alarm> make_polling_wall_alarm(Clock& clock) {
+  return std::make_unique<PollingWallAlarm>(clock);
 }
 
 bool FalseRings::too_many(TimePoint now) noexcept {
