@@ -8,10 +8,6 @@ namespace {
 
 constexpr Duration kPollPeriod = std::chrono::seconds(1);
 
-// A kernel wakes a tick too early now and then, but by mistake never as often as this.
-constexpr int kMostFalseRings = 64;
-constexpr Duration kWithin = std::chrono::seconds(1);
-
 class PollingWallAlarm final : public Alarm {
  public:
   explicit PollingWallAlarm(Clock& clock)
@@ -34,14 +30,6 @@ class PollingWallAlarm final : public Alarm {
 
 std::unique_ptr<Alarm> make_polling_wall_alarm(Clock& clock) {
   return std::make_unique<PollingWallAlarm>(clock);
-}
-
-bool FalseRings::too_many(TimePoint now) noexcept {
-  if (count_ == 0 || now - first_ > kWithin) {
-    first_ = now;
-    count_ = 0;
-  }
-  return ++count_ >= kMostFalseRings;
 }
 
 }  // namespace detent

@@ -14,16 +14,4 @@ namespace detent {
 /// `clock` must outlive it. Throws std::system_error.
 [[nodiscard]] std::unique_ptr<Alarm> make_polling_wall_alarm(Clock& clock);
 
-/// Counts how often an alarm rings too early though nobody has set its clock. A loop that listened
-/// to such an alarm for ever would never sleep.
-class FalseRings {
- public:
-  /// Counts one more. Returns whether there were too many within a second.
-  [[nodiscard]] bool too_many(TimePoint now) noexcept;
-
- private:
-  TimePoint first_ = {};
-  int count_ = 0;
-};
-
 }  // namespace detent

@@ -2,7 +2,7 @@
 // The invariant: an item in the heap is never later than its node says, in the order of (deadline,
 // sequence). Only the items of noted keys may be. Once these have risen and the top's item agrees
 // with its node, the top is the earliest, however stale the rest is.
-#include "detent/timer_queue.h"
+#include "timer_queue.h"
 
 #include <algorithm>
 #include <stdexcept>

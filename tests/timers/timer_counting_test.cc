@@ -14,13 +14,13 @@
 #include <random>
 #include <vector>
 
-#include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/allocations.h"
 #include "support/kernel_double.h"
 #include "support/readiness.h"
 #include "support/system_calls.h"
 #include "support/timer_fixtures.h"
+#include "timer_queue.h"
 
 namespace detent {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "detent/timer_queue.h"
+#include "timer_queue.h"
 
 #include <gtest/gtest.h>
 

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "detent/untyped_timers.h"
 #include "support/errors.h"
 #include "support/processes.h"
 #include "support/timer_fixtures.h"
@@ -341,6 +342,26 @@ TEST_P(TimerServiceOnEveryPoller, TM2_InstantsInThePastAreCalledInTheNextTurn) {
   const Timer c = timers_->after(0ns, [&] { calls += 'c'; });
   EXPECT_EQ(3U, reactor_.run_once());
   EXPECT_EQ("abc", calls);
+}
+
+// ---- TM7: one engine for all clocks
+
+TEST_F(TimerServiceSimulated, TM7_TheEngineCountsNanosecondsOfItsOwnClock) {
+  clock_.suspend(1h);  // from here on no two clocks show the same
+  for (const ClockId id : {ClockId::steady, ClockId::boot, ClockId::wall}) {
+    const auto timers = UntypedTimers::make(*reactor_, id, 1);
+    UntypedTick told = {};
+    const auto note = [&told](const UntypedTick& tick) { told = tick; };
+    const HandlerId timer = timers->add("a test", note, {});
+    const Duration deadline = timers->deadline_after(10ms);
+    timers->start(timer.slot, deadline);
+    clock_.advance(30ms);
+    EXPECT_EQ(deadline, told.scheduled);
+    EXPECT_EQ(deadline + 20ms, timers->clock_now());
+    EXPECT_EQ(1U, told.expirations);
+    timers->end();
+    EXPECT_EQ(HandlerId{}, timers->add("a test", note, {})) << "it drops what comes now";
+  }
 }
 
 // ---- the handle

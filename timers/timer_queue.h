@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Deadlines in order, and nothing else: no clock, no kernel, no callbacks.
+/// Private. Deadlines in order, and nothing else: no clock, no kernel, no callbacks.
 ///
-///     detent::TimerQueue queue;
+///     TimerQueue queue;
 ///     queue.add(7, 250ms);                       // key 7 is due at 250 ms
 ///     queue.set(7, 500ms);                       // now later
 ///     while (auto key = queue.pop_due(now)) fire(*key);
