@@ -24,8 +24,8 @@
 #include "detent/service.h"
 #include "detent/simulation.h"
 #include "detent/socket.h"
+#include "detent/timer.h"
 #include "detent/timer_fd.h"
-#include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/net_fixtures.h"
 #include "support/readiness.h"
@@ -272,15 +272,20 @@ TEST(HeadersPage, TM10_OneKernelTimerByItself) {
   EXPECT_NE(testing::internal::GetCapturedStdout().find("times\nexpired "), std::string::npos);
 }
 
-TEST(HeadersPage, TM2_DeadlinesInOrder) {
-  const Duration now = 500ms;
-  TimerQueue::Key fired = 0;
-  const auto fire = [&](TimerQueue::Key key) { fired = key; };
-  detent::TimerQueue queue;
-  queue.add(7, 250ms);  // key 7 is due at 250 ms
-  queue.set(7, 500ms);  // now later
-  while (auto key = queue.pop_due(now)) fire(*key);
-  EXPECT_EQ(fired, 7U);
+TEST(HeadersPage, TM9_ATimerThatIsStartedPutOffAndStopped) {
+  VirtualClock clock;
+  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  TimerService timers(reactor);
+  bool hung_up = false;
+  detent::Timer idle = timers.make([&] { hung_up = true; });
+  idle.rearm(30s);                     // starts it
+  idle.rearm_at(reactor.now() + 30s);  // puts it off: no system call, and no clock is read
+  idle.disarm();                       // stops it, and keeps its callback
+  clock.advance(1min);
+  EXPECT_FALSE(hung_up);
+  idle.rearm(30s);
+  clock.advance(30s);
+  EXPECT_TRUE(hung_up);
 }
 
 std::uint64_t used_ticks = 0;

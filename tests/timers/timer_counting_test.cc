@@ -4,7 +4,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/allocations.h"
 #include "support/kernel_double.h"
@@ -12,6 +11,7 @@
 #include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/timer_fixtures.h"
+#include "timer_queue.h"
 
 namespace detent {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "detent/timer_queue.h"
+#include "timer_queue.h"
 
 #include "support/allocations.h"
 #include "support/standard.h"
@@ -218,18 +218,50 @@ TEST(TimerQueue, TM2_KeepsTheOrderWhenSequenceNumbersRunOut) {
     queue.set(4, 10ms);
     queue.add(5, 20ms);
     EXPECT_EQ((Keys{1, 3, 4, 2, 0, 5}), pop_all(queue));
-    EXPECT_LT(queue.next_sequence(), UINT32_MAX);
   }
 }
 
-TEST(TimerQueue, NumbersItsCallsOneByOne) {
+TEST(TimerQueue, TM2_KnowsWhichKeysWereSetInThisTurn) {
   TimerQueue queue;
-  queue.add(3, 10ms);
-  queue.add(4, 10ms);
+  const auto set_this_turn = [&queue] {
+    Keys keys;
+    for (Key key = 0; key < 4; ++key) {
+      if (queue.was_set_this_turn(key)) keys.push_back(key);
+    }
+    return keys;
+  };
+  queue.begin_turn(1);
+  for (Key key = 0; key < 4; ++key) queue.add(key, 10ms);
+  EXPECT_EQ((Keys{0, 1, 2, 3}), set_this_turn());
+  queue.begin_turn(2);
+  EXPECT_EQ((Keys{}), set_this_turn());
   queue.set(3, 20ms);
-  EXPECT_EQ(2U, queue.sequence(3));
-  EXPECT_EQ(1U, queue.sequence(4));
-  EXPECT_EQ(3U, queue.next_sequence());
+  queue.begin_turn(2);
+  ASSERT_TRUE(queue.try_set(0, 5ms));
+  EXPECT_EQ((Keys{0, 3}), set_this_turn());
+  ASSERT_EQ(0U, queue.pop_due(5ms));
+  EXPECT_EQ((Keys{0, 3}), set_this_turn()) << "popping changes nothing";
+  queue.begin_turn(3);
+  EXPECT_EQ((Keys{}), set_this_turn());
+}
+
+TEST(TimerQueue, TM2_KnowsThemWhenSequenceNumbersRunOutToo) {
+  for (std::uint32_t left = 0; left < 10; ++left) {
+    SCOPED_TRACE(left);
+    TimerQueue queue(UINT32_MAX - left);
+    queue.begin_turn(1);
+    for (Key key = 0; key < 4; ++key) queue.add(key, Duration(40 - 10 * key));
+    queue.begin_turn(2);
+    queue.set(2, 5ns);
+    queue.set(0, 50ns);
+    queue.add(4, 10ns);
+    EXPECT_FALSE(queue.was_set_this_turn(1));
+    EXPECT_FALSE(queue.was_set_this_turn(3));
+    EXPECT_TRUE(queue.was_set_this_turn(2));
+    EXPECT_TRUE(queue.was_set_this_turn(0));
+    EXPECT_TRUE(queue.was_set_this_turn(4));
+    EXPECT_EQ((Keys{2, 3, 4, 1, 0}), pop_all(queue));
+  }
 }
 
 }  // namespace

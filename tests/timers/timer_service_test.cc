@@ -3,6 +3,7 @@
 #include "detent/timer_service.h"
 
 #include "detent/timer_fd.h"
+#include "detent/untyped_timers.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/processes.h"
@@ -356,6 +357,26 @@ TEST_P(TimerServiceOnEveryPoller, T9_NoDescriptorLeaksWhenAnExceptionFlies) {
   };
   EXPECT_THROW(use(), std::runtime_error);
   EXPECT_TRUE(before.opened_since().empty());
+}
+
+// ---- TM7: one engine for all clocks
+
+TEST_F(TimerServiceSimulated, TM7_TheEngineCountsNanosecondsOfItsOwnClock) {
+  clock_.suspend(1h);  // from here on no two clocks show the same
+  for (const ClockId id : {ClockId::steady, ClockId::boot, ClockId::wall}) {
+    const auto timers = UntypedTimers::make(*reactor_, id, 1);
+    UntypedTick told = {};
+    const auto note = [&told](const UntypedTick& tick) { told = tick; };
+    const HandlerId timer = timers->add("a test", note, {});
+    const Duration deadline = timers->deadline_after(10ms);
+    timers->start(timer.slot, deadline);
+    clock_.advance(30ms);
+    EXPECT_EQ(deadline, told.scheduled);
+    EXPECT_EQ(deadline + 20ms, timers->clock_now());
+    EXPECT_EQ(1U, told.expirations);
+    timers->end();
+    EXPECT_EQ(HandlerId{}, timers->add("a test", note, {})) << "it drops what comes now";
+  }
 }
 
 // ---- the handle
