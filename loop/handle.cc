@@ -8,10 +8,10 @@ namespace detent {
 
 void Handle::cancel() noexcept {
   // Emptied first, and then left alone: destroying the callback's captures may destroy *this.
-  const Lifeline line = std::move(line_);
+  const ServiceLink link = std::move(link_);
   const HandlerId id = std::exchange(id_, {});
-  if (HandleOwner* owner = line.owner()) {
-    line.affinity().check_or_terminate("Handle::cancel");
+  if (HandleOwner* owner = link.owner()) {
+    link.affinity().check_or_terminate("Handle::cancel");
     owner->cancel(id);
   }
 }

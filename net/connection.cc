@@ -78,7 +78,7 @@ Connection::Connection(TimerService& timers, std::unique_ptr<Transport> transpor
 Connection::Connection(Reactor& reactor, std::unique_ptr<Transport> transport,
                        const CallbackOwner<ConnectionKind>& kind, bool handlers_are_users)
     : reactor_(reactor),
-      line_(reactor.line()),
+      link_(reactor.link()),
       kind_(checked(kind)),
       transport_(checked(std::move(transport))),
       handlers_are_users_(handlers_are_users),
@@ -110,7 +110,7 @@ Watch Connection::watch() {
 }
 
 // False when nothing is to be done any more.
-bool Connection::usable(const char* call) const { return line_.check(call) && is_open(); }
+bool Connection::usable(const char* call) const { return link_.check(call) && is_open(); }
 
 // ---- writing
 

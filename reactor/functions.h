@@ -20,7 +20,7 @@ class Functions final : private HandleOwner {
  public:
   using Entry = HandlerTable<void()>::Entry;
 
-  Functions() : line_(*this) {}
+  Functions() : link_(*this) {}
   Functions(const Functions&) = delete;
   Functions& operator=(const Functions&) = delete;
   ~Functions() { clear(); }
@@ -29,7 +29,7 @@ class Functions final : private HandleOwner {
   [[nodiscard]] Handle add(Callback<void()>&& function, const Name& name,
                            std::uint64_t earliest = 0) {
     const HandlerId id = table_.add(std::move(function), name);
-    Handle handle(line_, id);
+    Handle handle(link_, id);
     order_.push({id, earliest});
     return handle;
   }
@@ -49,7 +49,7 @@ class Functions final : private HandleOwner {
 
   /// For an owner that is going: the handles become inert, then the functions go.
   void clear() noexcept {
-    line_.cut();
+    link_.cut();
     order_.clear();
     table_.clear();
   }
@@ -70,7 +70,7 @@ class Functions final : private HandleOwner {
 
   HandlerTable<void()> table_;
   TurnQueue<Place> order_;
-  Lifeline line_;
+  ServiceLink link_;
 };
 
 }  // namespace detent

@@ -55,7 +55,7 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
 
   /// Announces a sleep. False when somebody wants attention: then do not sleep.
   [[nodiscard]] bool may_sleep() noexcept {
-    // To announce takes the cache line from those who want attention.
+    // Storing sleeping_ takes the cache line from the posting threads, so check requests_ first.
     if (requests_.load() != 0) return false;
     sleeping_.store(true);
     if (requests_.load() == 0) return true;

@@ -11,7 +11,7 @@ Handle Observers::add(Observer& observer) {
   if (++last_.generation == 0) ++last_.slot;  // never the same number twice
   entries_.push_back({last_, &observer});
   set_any(true);
-  return {line_, last_};
+  return {link_, last_};
 }
 
 void Observers::cancel(HandlerId id) noexcept {

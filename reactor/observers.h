@@ -14,7 +14,7 @@ namespace detent {
 /// the others are told is told no more, and one that comes then is told from the next call on.
 class Observers final : private HandleOwner {
  public:
-  explicit Observers(bool& is_observed) noexcept : is_observed_(is_observed), line_(*this) {}
+  explicit Observers(bool& is_observed) noexcept : is_observed_(is_observed), link_(*this) {}
   Observers(const Observers&) = delete;
   Observers& operator=(const Observers&) = delete;
   ~Observers() { clear(); }
@@ -29,7 +29,7 @@ class Observers final : private HandleOwner {
   void turn(Duration waited, Duration worked) noexcept;
 
   /// For an owner that is going: the handles become inert.
-  void clear() noexcept { line_.cut(); }
+  void clear() noexcept { link_.cut(); }
 
  private:
   struct Entry {
@@ -53,7 +53,7 @@ class Observers final : private HandleOwner {
   std::vector<Entry> entries_;
   bool is_telling_ = false;
   HandlerId last_ = {};
-  Lifeline line_;
+  ServiceLink link_;
 };
 
 }  // namespace detent

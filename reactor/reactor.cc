@@ -33,7 +33,7 @@ Reactor::State::State(Reactor& made, ReactorOptions options)
       on_exception(std::move(options.on_exception)),
       poller(options.poller ? std::move(options.poller) : make_poller()),
       observers(made.is_observed_),
-      line(made) {
+      link(made) {
   room.resize(budgets.events);
   mailbox->wakeup().watch(*poller, kWakeupId);
   attachment = clock.attach([&made] { return made.run_due(); });
@@ -48,9 +48,9 @@ Reactor::~Reactor() {
   state.affinity.check_or_terminate("~Reactor");
   const bool in_callback = state.in_turn && !state.affinity.in_forked_child();
   state.is_closing = state.in_turn = true;
-  state.line.cut();
+  state.link.cut();
   for (Service* service = state.services; service != nullptr; service = service->next_) {
-    service->line_.cut();
+    service->link_.cut();
   }
   if (in_callback) {
     // At the end of a program that called std::exit() in a callback, the turn never goes on. So all
@@ -97,7 +97,7 @@ std::uint64_t Reactor::turn() const noexcept {
 }
 
 void Reactor::check_thread(const char* call) const { state_->affinity.check(call); }
-const Lifeline& Reactor::line() const noexcept { return state_->line; }
+const ServiceLink& Reactor::link() const noexcept { return state_->link; }
 
 TimePoint Reactor::now() const {
   State& state = *state_;

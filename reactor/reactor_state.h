@@ -175,7 +175,7 @@ struct Reactor::State {
   Duration waited = {};  // in this turn; measured for the observers
   Watches watches;
   Service* services = nullptr;
-  Lifeline line;
+  ServiceLink link;
   Handle attachment;
 };
 

@@ -8,7 +8,7 @@
 
 namespace detent {
 
-Service::Service(Reactor& reactor, const char* type) : line_(*this), reactor_(&reactor) {
+Service::Service(Reactor& reactor, const char* type) : link_(*this), reactor_(&reactor) {
   Reactor::State& state = *reactor.state_;
   state.affinity.check(type);
   if (state.is_closing) throw std::logic_error(std::string(type) + ": the reactor is going");
@@ -19,13 +19,13 @@ Service::Service(Reactor& reactor, const char* type) : line_(*this), reactor_(&r
 }
 
 Service::~Service() {
-  line_.cut();
+  link_.cut();
   leave();
 }
 
 void Service::close(const char* call) noexcept {
   affinity().check_or_terminate(call);
-  line_.cut();
+  link_.cut();
   is_closing_ = true;
 }
 

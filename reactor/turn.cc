@@ -25,7 +25,7 @@ Observer::Call describe(const Watches::Entry& entry, Ready ready) {
 
 }  // namespace
 
-// What is inlined by force has one caller and is on the way of every event.
+// Forced inline: one caller each, on the hot path.
 
 // ---- one event
 
@@ -175,7 +175,7 @@ void Reactor::State::turn(std::optional<Duration> max_wait) {
   guarded([&] { go_on(max_wait); });
 }
 
-// ---- what is rare
+// ---- slow paths
 
 // At once, for the whole batch: the numbers are free again, and a callback that comes first may use
 // one, or destroy a watch that has ended; the poller must not be told to remove it then.

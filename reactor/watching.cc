@@ -43,7 +43,7 @@ inline Watch Reactor::add(int fd, Interest interest, Callback<void(Ready)>&& on_
     state.watches.remove(id);
     throw;
   }
-  return {state.line, id};
+  return {state.link, id};
 }
 
 Watch Reactor::watch(int fd, Interest interest, Callback<void(Ready)> on_ready, Name name) {

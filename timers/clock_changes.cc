@@ -13,7 +13,7 @@ ClockChanges::ClockChanges(Reactor& reactor)
 Handle ClockChanges::add(Callback<void(const ClockChange&)> on_change, Name name) {
   detect();  // an earlier change is for the other listeners
   order_.push_back(listeners_.add(std::move(on_change), name));
-  return {line(), order_.back()};
+  return {link(), order_.back()};
 }
 
 bool ClockChanges::detect() {

@@ -71,7 +71,7 @@ class IoUring {
   /// io_uring_enter(2): submits, does the work that the kernel has put off until now, and waits for
   /// a completion; no `max_wait` is for long. -1 when it failed: errno.
   int enter(std::optional<Duration> max_wait) noexcept;
-  int submit() noexcept { return enter(Duration::zero()); }
+  int submit_and_reap() noexcept { return enter(Duration::zero()); }
 
   /// Null when there is none. Valid until pop().
   [[nodiscard]] const io_uring_cqe* front() const noexcept;

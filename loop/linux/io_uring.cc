@@ -122,12 +122,12 @@ bool IoUring::work() noexcept {
   if (!may_have_work()) return false;
   auto* const end = queues_.at<unsigned>(params_.cq_off.tail);
   const unsigned before = load(end);
-  return submit() != -1 && load(end) != before;
+  return submit_and_reap() != -1 && load(end) != before;
 }
 
 bool IoUring::make_room(unsigned count) noexcept {
   const auto has_room = [&] { return params_.sq_entries - pushed() >= count; };
-  return has_room() || (submit() != -1 && has_room());
+  return has_room() || (submit_and_reap() != -1 && has_room());
 }
 
 void IoUring::push(const io_uring_sqe& request) noexcept {

@@ -66,9 +66,11 @@ class DescriptorBook {
     return const_cast<Entry*>(static_cast<const DescriptorBook*>(this)->find(fd));
   }
 
-  /// The entry of a number that the kernel was given once: it is there still. Its serial tells
-  /// whether that registration is.
-  [[nodiscard]] Entry& registered(std::uint32_t number) noexcept { return entries_[number]; }
+  /// The entry for any number ever given to the kernel. Compare its serial: the registration may
+  /// have ended.
+  [[nodiscard]] Entry& entry_of_known_number(std::uint32_t number) noexcept {
+    return entries_[number];
+  }
 
   /// Throws no_such_file_or_directory when the number is not registered.
   Entry& at(const PollerCall& call) {

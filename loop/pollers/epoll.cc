@@ -5,7 +5,7 @@
 //    epoll_ctl says EBADF or, when the number is taken again, ENOENT. Closing the epoll descriptor
 //    is the only way out (rebuild()). While nobody changes such a registration nothing tells it
 //    from a living one that is ready for ever, so now and then what is ready in some waits running
-//    is registered anew, to find out (look()).
+//    is registered anew, to find out (probe_for_ghosts()).
 //  - A registration with an empty mask still reports EPOLLHUP and EPOLLERR, at every wait. So an
 //    empty interest is taken out of the kernel.
 //  - After EPOLLONESHOT fired, the registration is there with an empty mask and reports nothing.
@@ -31,10 +31,10 @@ namespace {
 constexpr std::uint32_t kNotInKernel = 0;
 constexpr std::uint32_t kFired = EPOLLONESHOT;  // alone it is no mask of ours
 
-// The waits of a look, and those between two looks. Where there are many, each comes in every
+// The waits of a probe, and those between two probes. Where there are many, each comes in every
 // second, third, ... wait only, as the batches have room: a prime number lets all get their turn.
-constexpr int kWaitsOfALook = 8;
-constexpr int kWaitsBetweenLooks = 991;
+constexpr int kWaitsOfAProbe = 8;
+constexpr int kWaitsBetweenProbes = 991;
 
 constexpr bool is_silent(std::uint32_t installed) { return (installed & ~kFired) == 0; }
 
@@ -90,7 +90,7 @@ class EpollPoller final : public Poller {
   struct alignas(32) Entry : BookEntry {
     std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
-    std::uint32_t seen = 0;  // in which wait of a look, if in all that it had before
+    std::uint32_t seen = 0;  // in which wait of a probe, if in all that it had before
     bool lost = false;       // the number means another file than the one that was registered
   };
 
@@ -109,17 +109,17 @@ class EpollPoller final : public Poller {
   }
 
   void fill(Batch& batch, std::optional<Duration> max_wait);
-  void catch_up(Batch& batch);
+  void apply_pending(Batch& batch);
   bool apply(int fd, Entry& entry) const noexcept;
   [[gnu::noinline]] void wait_with_care(Batch& batch, std::optional<Duration> max_wait);
   using Found = std::span<const epoll_event>;
   Found wait_and_report(Batch& batch, std::optional<Duration> max_wait);
   int wait_in_kernel(std::optional<Duration> max_wait);
-  void look(Found found, std::span<Event> events);
+  void probe_for_ghosts(Found found, std::span<Event> events);
   void register_anew(const epoll_event& native, Entry& entry, Event& event);
   void note_ghost() {
-    haunted_ = true;
-    waits_before_look_ = 1;
+    has_ghosts_ = true;
+    waits_before_probe_ = 1;
   }
   void report(const epoll_event& native, Batch& batch);
   [[gnu::noinline]] void report_other(const epoll_event& native, Entry& entry, Batch& batch);
@@ -136,10 +136,10 @@ class EpollPoller final : public Poller {
   DescriptorBook<Entry> book_;
   std::vector<epoll_event> native_;
   bool has_pwait2_ = true;
-  bool haunted_ = false;  // the kernel reports what cannot be removed by number
-  int waits_before_look_ = kWaitsBetweenLooks;
-  int look_left_ = kWaitsOfALook;
-  std::uint32_t look_wait_ = 1;  // counts those of all looks
+  bool has_ghosts_ = false;  // the kernel reports what cannot be removed by number
+  int waits_before_probe_ = kWaitsBetweenProbes;
+  int probe_waits_left_ = kWaitsOfAProbe;
+  std::uint32_t probe_wait_ = 1;  // counts those of all probes
 };
 
 void EpollPoller::add(int fd, Interest interest, HandlerId id) {
@@ -186,8 +186,8 @@ bool EpollPoller::apply(int fd, Entry& entry) const noexcept {
 }
 
 // Brings the kernel up to date.
-void EpollPoller::catch_up(Batch& batch) {
-  if (haunted_) rebuild();
+void EpollPoller::apply_pending(Batch& batch) {
+  if (has_ghosts_) rebuild();
   while (book_.has_changes() && !batch.full()) {
     const int fd = book_.take_change();
     Entry* entry = book_.find(fd);
@@ -198,7 +198,7 @@ void EpollPoller::catch_up(Batch& batch) {
 }
 
 inline void EpollPoller::report(const epoll_event& native, Batch& batch) {
-  Entry& entry = book_.registered(static_cast<std::uint32_t>(native.data.u64));
+  Entry& entry = book_.entry_of_known_number(static_cast<std::uint32_t>(native.data.u64));
   // By far the commonest: somebody waits for something to read, and there is.
   const bool plain = native.events == EPOLLIN && entry.serial == native.data.u64 >> 32U &&
                      (entry.installed & (EPOLLIN | EPOLLONESHOT)) == EPOLLIN;
@@ -232,37 +232,37 @@ void EpollPoller::report_other(const epoll_event& native, Entry& entry, Batch& b
 
 [[gnu::always_inline]] inline void EpollPoller::fill(Batch& batch,
                                                      std::optional<Duration> max_wait) {
-  if (--waits_before_look_ == 0 || book_.has_changes()) [[unlikely]]
+  if (--waits_before_probe_ == 0 || book_.has_changes()) [[unlikely]]
     return wait_with_care(batch, max_wait);
   wait_and_report(batch, max_wait);
 }
 
 void EpollPoller::wait_with_care(Batch& batch, std::optional<Duration> max_wait) {
-  const bool looks = waits_before_look_ == 0;
-  if (looks) waits_before_look_ = 1;  // in the next wait, unless it comes to it in this one
-  catch_up(batch);
+  const bool probes = waits_before_probe_ == 0;
+  if (probes) waits_before_probe_ = 1;  // in the next wait, unless it comes to it in this one
+  apply_pending(batch);
   const std::size_t ended = batch.size();
   if (batch.full()) return;
   const Found found = wait_and_report(batch, ended == 0 ? max_wait : Duration::zero());
-  if (looks) look(found, batch.events().subspan(ended));
+  if (probes) probe_for_ghosts(found, batch.events().subspan(ended));
 }
 
-// A look takes some waits, since an honest descriptor is seldom ready in each. A full batch ends
-// it: nobody knows which others are ready beside those in it.
-void EpollPoller::look(Found found, std::span<Event> events) {
+// A probe takes some waits, since an honest descriptor is seldom ready in each. A full batch ends
+// it, as others may be ready beside those in it.
+void EpollPoller::probe_for_ghosts(Found found, std::span<Event> events) {
   const bool full = found.size() == native_.size();
-  const bool decides = full || look_left_ == 1;
-  const bool first = look_left_ == kWaitsOfALook;
-  ++look_wait_;
+  const bool decides = full || probe_waits_left_ == 1;
+  const bool first = probe_waits_left_ == kWaitsOfAProbe;
+  ++probe_wait_;
   for (std::size_t i = 0; i < found.size(); ++i) {
-    Entry& entry = book_.registered(static_cast<std::uint32_t>(found[i].data.u64));
+    Entry& entry = book_.entry_of_known_number(static_cast<std::uint32_t>(found[i].data.u64));
     if (entry.serial != found[i].data.u64 >> 32U) continue;
-    const bool in_each = first || entry.seen == look_wait_ - 1;
-    if (in_each) entry.seen = look_wait_;
+    const bool in_each = first || entry.seen == probe_wait_ - 1;
+    if (in_each) entry.seen = probe_wait_;
     if (decides && (in_each || full)) register_anew(found[i], entry, events[i]);
   }
-  look_left_ = decides ? kWaitsOfALook : look_left_ - 1;
-  if (decides && !haunted_) waits_before_look_ = kWaitsBetweenLooks;
+  probe_waits_left_ = decides ? kWaitsOfAProbe : probe_waits_left_ - 1;
+  if (decides && !has_ghosts_) waits_before_probe_ = kWaitsBetweenProbes;
 }
 
 // The kernel looks the registration up by its number and the file that this means by now.
@@ -318,7 +318,7 @@ void EpollPoller::rebuild() {
     if (!fired) book_.note_change(fd, entry);  // else silent until modified, which adds it again
   });
   epoll_ = std::move(fresh);
-  haunted_ = false;
+  has_ghosts_ = false;
 }
 
 }  // namespace

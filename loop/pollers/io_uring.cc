@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// io_uring(7) as a poller. One file, since a poller is one class. Each descriptor has a request that
-// completes once, when it is ready (IORING_OP_POLL_ADD); the next wait pushes it again, and submits
-// it with the call that waits. If the descriptor is still ready then, it completes at once: a level.
-// What the code below minds:
+// io_uring(7) as a poller. One file, since a poller is one class. Each descriptor has a request
+// that completes once, when it is ready (IORING_OP_POLL_ADD); the next wait pushes it again, and
+// submits it with the call that waits. If the descriptor is still ready then, it completes at once:
+// a level. What the code below minds:
 //  - A request holds its file: while it is in flight, closing the descriptor closes nothing, and
 //    the other side sees no end of file. So remove() withdraws the request, and enters until the
 //    kernel has let go. Not by IORING_OP_POLL_REMOVE: a request that was woken for what has been
 //    read since survives that.
-//  - What completed before the wait is old news: it may have been read since. And a wake-up's
+//  - A completion older than this wait may be out of date: re-check it with poll(2). And a
+//  wake-up's
 //    completion has the wake-up's bits, which can be too few (an error that can be read) or too
 //    many (POLLPRI with any data). About both poll(2) is asked. What comes with the wait and says
 //    readable or writable is believed: so a busy loop, and one that sleeps, make one call a wait.
@@ -111,7 +112,7 @@ class IoUringPoller final : public Poller {
 
   void come_here(const char* call);
   void want(int fd, Entry& entry, Interest interest);
-  void push_changes();
+  void apply_pending();
   void arm(int fd, Entry& entry) noexcept;
   void disarm(int fd, Entry& entry) noexcept;
   void submit_changes();
@@ -119,7 +120,7 @@ class IoUringPoller final : public Poller {
   void forget(int fd, Entry& entry) noexcept;
 
   void fill(Batch& batch, std::optional<Duration> max_wait);
-  int look(Batch& batch, std::optional<Duration> max_wait);
+  int enter_and_gather(Batch& batch, std::optional<Duration> max_wait);
   bool gather(Batch& batch, bool old_news);
   bool take(const io_uring_cqe& completion, Batch& batch, bool old_news);
   static bool settle(const io_uring_cqe& completion, Entry& entry) noexcept;
@@ -133,7 +134,7 @@ class IoUringPoller final : public Poller {
 
   std::unique_ptr<IoUring> ring_ = make_ring(RingWork::deferred);
   DescriptorBook<Entry> book_;
-  std::vector<pollfd> doubtful_;
+  std::vector<pollfd> to_recheck_;
   std::uint32_t last_arming_ = 0;
   bool pollable_ = false;    // somebody may sleep on the native handle
   std::uint64_t owner_ = 0;  // of the ring: a thread, or none as yet
@@ -189,7 +190,7 @@ void IoUringPoller::remove(int fd) {
   const bool in_flight = entry.armed != kNothing;
   forget(fd, entry);
   if (!in_flight) return;
-  ring_->submit();
+  ring_->submit_and_reap();
   while (ring_->work()) {
   }
   // What was withdrawn would keep the native handle readable.
@@ -202,7 +203,7 @@ void IoUringPoller::forget(int fd, Entry& entry) noexcept {
   book_.remove(entry);
 }
 
-void IoUringPoller::push_changes() {
+void IoUringPoller::apply_pending() {
   while (book_.has_changes()) {
     if (!ring_->make_room(2)) sys::fail("io_uring_enter");
     const int fd = book_.take_change();
@@ -239,23 +240,23 @@ void IoUringPoller::disarm(int fd, Entry& entry) noexcept {
 
 void IoUringPoller::submit_changes() {
   if (!book_.has_changes()) return;
-  push_changes();
-  if (ring_->submit() == -1) sys::fail("io_uring_enter");
+  apply_pending();
+  if (ring_->submit_and_reap() == -1) sys::fail("io_uring_enter");
 }
 
 void IoUringPoller::fill(Batch& batch, std::optional<Duration> max_wait) {
   come_here("Poller::wait");
-  doubtful_.clear();  // after a wait that threw
-  doubtful_.reserve(batch.room());
+  to_recheck_.clear();  // after a wait that threw
+  to_recheck_.reserve(batch.room());
   wait_in_full("Poller::wait: io_uring_enter", max_wait,
-               [&](std::optional<Duration> left) { return look(batch, left); });
+               [&](std::optional<Duration> left) { return enter_and_gather(batch, left); });
   if (pollable_) submit_changes();
 }
 
 // How many events there are, or -1.
-int IoUringPoller::look(Batch& batch, std::optional<Duration> max_wait) {
+int IoUringPoller::enter_and_gather(Batch& batch, std::optional<Duration> max_wait) {
   const bool old_news = ring_->has_news();
-  push_changes();
+  apply_pending();
   if (ring_->enter(max_wait) == -1) {
     if (errno == EEXIST) throw std::logic_error("Poller::wait: this io_uring is another process's");
     return -1;
@@ -267,7 +268,7 @@ int IoUringPoller::look(Batch& batch, std::optional<Duration> max_wait) {
 // False when nothing was there.
 bool IoUringPoller::gather(Batch& batch, bool old_news) {
   bool found = false;
-  while (doubtful_.size() < batch.room()) {
+  while (to_recheck_.size() < batch.room()) {
     if (const io_uring_cqe* completion = ring_->front()) {
       found |= take(*completion, batch, old_news);
     } else if (!ring_->work()) {
@@ -291,7 +292,7 @@ bool IoUringPoller::take(const io_uring_cqe& completion, Batch& batch, bool old_
   if (result == -EBADF) {
     report(fd, *entry, POLLNVAL, batch);
   } else if (old_news || !is_plain(result)) {
-    doubtful_.push_back({.fd = fd, .events = entry->wanted, .revents = 0});
+    to_recheck_.push_back({.fd = fd, .events = entry->wanted, .revents = 0});
   } else {
     report(fd, *entry, result, batch);
   }
@@ -309,14 +310,14 @@ bool IoUringPoller::settle(const io_uring_cqe& completion, Entry& entry) noexcep
 }
 
 void IoUringPoller::ask_poll(Batch& batch) {
-  if (doubtful_.empty()) return;
+  if (to_recheck_.empty()) return;
   wait_in_full("Poller::wait: poll", Duration::zero(), [this](std::optional<Duration> left) {
-    return sys::poll(doubtful_.data(), doubtful_.size(), left);
+    return sys::poll(to_recheck_.data(), to_recheck_.size(), left);
   });
-  for (const pollfd& asked : doubtful_) {
+  for (const pollfd& asked : to_recheck_) {
     report(asked.fd, *book_.find(asked.fd), asked.revents, batch);
   }
-  doubtful_.clear();
+  to_recheck_.clear();
 }
 
 void IoUringPoller::report(int fd, Entry& entry, int mask, Batch& batch) {

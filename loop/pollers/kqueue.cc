@@ -83,12 +83,12 @@ class KqueuePoller final : public Poller {
  private:
   struct Entry : BookEntry {
     Interest interest = {};
-    Flags reading = kAbsent;    // as installed
-    Flags writing = kAbsent;    // as installed
-    bool fired = false;         // as a one-shot: silent until modified
-    bool renewed = false;       // an edge that is to be reported anew
-    std::uint64_t told_in = 0;  // the last wait that reported it,
-    std::size_t place = 0;      // and where in its batch
+    Flags reading = kAbsent;             // as installed
+    Flags writing = kAbsent;             // as installed
+    bool fired = false;                  // as a one-shot: silent until modified
+    bool renewed = false;                // an edge that is to be reported anew
+    std::uint64_t reported_in_wait = 0;  // the last wait that reported it,
+    std::size_t place = 0;               // and where in its batch
   };
   // What the kernel does not report again, for a wait to tell.
   struct Finding {
@@ -109,7 +109,7 @@ class KqueuePoller final : public Poller {
   void push(int fd, const Entry& entry, int filter, Flags flags) {
     changes_.push_back(sys::make_change(fd, filter, flags, 0, 0, entry.serial));
   }
-  int apply_changes();
+  int apply_pending();
   bool note_failure(const Change& failed);
   void fill(Batch& batch, std::optional<Duration> max_wait);
   void wait_in_kernel(Batch& batch, std::optional<Duration> max_wait);
@@ -133,10 +133,10 @@ void KqueuePoller::add(int fd, Interest interest, HandlerId id) {
     check_waitable(call);
     entry.interest = interest;
     note_changes(fd, entry, interest);
-    const int error = apply_changes();  // at once, so that the caller hears it
+    const int error = apply_pending();  // at once, so that the caller hears it
     if (error == 0) return;
     note_changes(fd, entry, {});
-    apply_changes();
+    apply_pending();
     call.fail(error, "kevent");
   });
 }
@@ -158,7 +158,7 @@ void KqueuePoller::remove(int fd) { end(fd, book_.at({"Poller::remove", fd})); }
 void KqueuePoller::end(int fd, Entry& entry) {
   entry.fired = false;
   note_changes(fd, entry, {});
-  apply_changes();  // fails when the number was closed; then the kernel has forgotten it
+  apply_pending();  // fails when the number was closed; then the kernel has forgotten it
   book_.remove(entry);
 }
 
@@ -190,7 +190,7 @@ void KqueuePoller::note_check(int fd, const Entry& entry, int filter, Flags inst
 }
 
 // In a call of their own. The error of one that failed, or 0.
-int KqueuePoller::apply_changes() {
+int KqueuePoller::apply_pending() {
   if (changes_.empty()) return 0;
   sys::apply(kqueue_.fd(), changes_);
   int error = 0;
@@ -220,9 +220,10 @@ void KqueuePoller::fill(Batch& batch, std::optional<Duration> max_wait) {
     Entry* entry = book_.find(fd);
     if (entry != nullptr) note_changes(fd, *entry, entry->fired ? Interest{} : entry->interest);
   }
-  // They ride with the wait where there is room for their failures, and none is certain.
+  // Apply changes in the waiting kevent() call, unless one will fail or there is no room for
+  // errors.
   const bool fails = std::exchange(asks_again_, false);
-  if (fails || changes_.size() + findings_.size() > batch.room()) apply_changes();
+  if (fails || changes_.size() + findings_.size() > batch.room()) apply_pending();
   report_findings(batch);
   if (!batch.empty() || !findings_.empty()) max_wait = Duration::zero();
   wait_in_kernel(batch, max_wait);
@@ -252,7 +253,7 @@ void KqueuePoller::report(const Change& native, Batch& batch) {
   Entry* entry = find(native);
   if (entry == nullptr) return;
   // The other half of a one-shot, which came later than the shot.
-  if (entry->fired && entry->told_in != waits_) return;
+  if (entry->fired && entry->reported_in_wait != waits_) return;
   if (entry->interest.trigger == Trigger::one_shot) {
     (native.filter == EVFILT_READ ? entry->reading : entry->writing) = kFired;
     entry->fired = true;
@@ -278,8 +279,8 @@ void KqueuePoller::report_findings(Batch& batch) {
 }
 
 void KqueuePoller::tell(Entry& entry, Ready ready, Batch& batch) {
-  if (entry.told_in == waits_) return merge(batch[entry.place].ready, ready);
-  entry.told_in = waits_;
+  if (entry.reported_in_wait == waits_) return merge(batch[entry.place].ready, ready);
+  entry.reported_in_wait = waits_;
   entry.place = batch.size();
   batch.push({.id = entry.id, .ready = ready});
 }

@@ -159,7 +159,7 @@ void Simulation::signal_expired() {
   for (const VirtualAlarm* alarm : alarms_) alarm->signal_if_expired();
 }
 
-// Until a round has called nobody and armed nothing: a hook counts as nobody, but may arm a timer.
+// Repeat until a round runs no callback and arms no timer. A hook is no callback, but may arm one.
 void Simulation::run_loops() {
   for (int turns = 0; turns < kMostTurnsInAnInstant; ++turns) {
     const std::uint64_t changes = changes_;

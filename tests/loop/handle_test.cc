@@ -11,20 +11,20 @@ namespace {
 // The smallest service: a table of callbacks and nothing to call them by itself.
 class Service final : private HandleOwner {
  public:
-  Service() : line_(*this) {}
+  Service() : link_(*this) {}
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
-  ~Service() { line_.cut(); }
+  ~Service() { link_.cut(); }
 
   [[nodiscard]] Handle add(Callback<void()> callback = [] {}) {
     last_ = table_.add(std::move(callback));
-    return {line_, last_};
+    return {link_, last_};
   }
   bool call_last() { return table_.call(last_); }
   void end_last() { table_.remove(last_); }
   [[nodiscard]] std::size_t size() const { return table_.size(); }
   [[nodiscard]] int cancels() const { return cancels_; }
-  [[nodiscard]] const Lifeline& line() const { return line_; }
+  [[nodiscard]] const ServiceLink& link() const { return link_; }
 
  private:
   void cancel(HandlerId id) noexcept override {
@@ -38,7 +38,7 @@ class Service final : private HandleOwner {
   HandlerTable<void()> table_;
   HandlerId last_;
   int cancels_ = 0;
-  Lifeline line_;
+  ServiceLink link_;
 };
 
 TEST(Handle, L1_CancelsWhenDestroyed) {
@@ -226,14 +226,14 @@ TEST(Handle, O7_AnEmptyOneMayGoOnAnotherThread) {
   EXPECT_EQ(service.cancels(), 1);
 }
 
-TEST(Lifeline, TellsTheServiceUntilItIsCut) {
+TEST(ServiceLink, TellsTheServiceUntilItIsCut) {
   std::optional<Service> service(std::in_place);
-  const Lifeline line = service->line();
-  EXPECT_NE(line.owner(), nullptr);
-  EXPECT_TRUE(line.affinity().on_own_thread());
-  const Lifeline copy = line;
+  const ServiceLink link = service->link();
+  EXPECT_NE(link.owner(), nullptr);
+  EXPECT_TRUE(link.affinity().on_own_thread());
+  const ServiceLink copy = link;
   service.reset();
-  EXPECT_EQ(line.owner(), nullptr);
+  EXPECT_EQ(link.owner(), nullptr);
   EXPECT_EQ(copy.owner(), nullptr);
 }
 

@@ -241,7 +241,7 @@ class Alarms final : private detent::Service {
       drop(std::move(function));
       return {};
     }
-    return {line(), callbacks_.add(std::move(function), name)};
+    return {link(), callbacks_.add(std::move(function), name)};
   }
 
  private:

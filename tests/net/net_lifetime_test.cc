@@ -147,14 +147,14 @@ class HeldServer final : public HeldObject {
  public:
   template <class... Args>
   HeldServer(std::set<HeldObject*>& all, const Reactor& reactor, Args&&... args)
-      : HeldObject(all), line_(reactor.line()), server_(std::forward<Args>(args)...) {}
+      : HeldObject(all), link_(reactor.link()), server_(std::forward<Args>(args)...) {}
 
   void make_due() override { clients_.push_back(Socket::connect(server_.endpoint())); }
-  [[nodiscard]] bool active() const override { return line_.owner() != nullptr; }
+  [[nodiscard]] bool active() const override { return link_.owner() != nullptr; }
 
  private:
   std::vector<Socket> clients_;
-  Lifeline line_;
+  ServiceLink link_;
   Server server_;
 };
 

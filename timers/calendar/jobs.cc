@@ -182,7 +182,7 @@ Job Jobs::add(Cron cron, const JobOptions& options, Function&& function, Name na
   made.go_on_after(made.since);
   made.follow_clock(now);
   table_.recycle();
-  Job job(line(), table_.add(std::move(function), name, std::move(plan)));
+  Job job(link(), table_.add(std::move(function), name, std::move(plan)));
   made.timer = timers_.make([this, id = job.id()] { on_wake(id); }, name);
   made.arm();
   return job;

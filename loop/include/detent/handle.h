@@ -44,17 +44,17 @@ class HandleOwner {
 
 /// Shared by a service and its handles, and outlives whichever goes first: it says whether the
 /// service still lives, and to which thread it belongs.
-class Lifeline {
+class ServiceLink {
  public:
   /// For a service: make one as a member, and call `cut` first thing in the destructor.
-  explicit Lifeline(HandleOwner& owner) : shared_(new Shared(owner)) {}
-  Lifeline(const Lifeline& other) noexcept : shared_(other.shared_) { hold(); }
-  Lifeline(Lifeline&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
-  Lifeline& operator=(Lifeline other) noexcept {
+  explicit ServiceLink(HandleOwner& owner) : shared_(new Shared(owner)) {}
+  ServiceLink(const ServiceLink& other) noexcept : shared_(other.shared_) { hold(); }
+  ServiceLink(ServiceLink&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+  ServiceLink& operator=(ServiceLink other) noexcept {
     std::swap(shared_, other.shared_);
     return *this;
   }
-  ~Lifeline() { let_go(); }
+  ~ServiceLink() { let_go(); }
 
   /// The service is going: from now on its handles are inert.
   void cut() noexcept { shared_->owner = nullptr; }
@@ -73,7 +73,7 @@ class Lifeline {
 
  private:
   friend class Handle;
-  Lifeline() noexcept = default;
+  ServiceLink() noexcept = default;
 
   struct Shared {
     explicit Shared(HandleOwner& service) noexcept : owner(&service) {}
@@ -113,13 +113,13 @@ class [[nodiscard]] Handle {
  public:
   Handle() noexcept = default;
   /// For services: hands out the registration `id`.
-  Handle(const Lifeline& line, HandlerId id) noexcept : line_(line), id_(id) {}
+  Handle(const ServiceLink& link, HandlerId id) noexcept : link_(link), id_(id) {}
   Handle(Handle&& other) noexcept
-      : line_(std::move(other.line_)), id_(std::exchange(other.id_, {})) {}
+      : link_(std::move(other.link_)), id_(std::exchange(other.id_, {})) {}
   Handle& operator=(Handle&& other) noexcept {
     if (this != &other) {
       const Handle former(std::move(*this));  // ends last: its captures may end *this
-      line_ = std::move(other.line_);
+      link_ = std::move(other.link_);
       id_ = std::exchange(other.id_, {});
     }
     return *this;
@@ -137,21 +137,21 @@ class [[nodiscard]] Handle {
   /// Whether the callback may still be called: false for an empty handle, after the service's end,
   /// and when the registration ended by itself.
   [[nodiscard]] bool active() const noexcept {
-    const HandleOwner* owner = line_.owner();
+    const HandleOwner* owner = link_.owner();
     if (owner == nullptr) return false;
-    line_.affinity().check_or_terminate("Handle::active");
+    link_.affinity().check_or_terminate("Handle::active");
     return owner->active(id_);
   }
   explicit operator bool() const noexcept { return active(); }
 
  protected:
-  [[nodiscard]] HandleOwner* owner() const noexcept { return line_.owner(); }
+  [[nodiscard]] HandleOwner* owner() const noexcept { return link_.owner(); }
   /// The same for a function that asks something of it: std::logic_error that names `call` when the
   /// handle is empty.
   [[nodiscard]] HandleOwner* owner(const char* call) const {
     if (is_empty()) [[unlikely]]
       fail_empty(call);
-    return line_.owner();
+    return link_.owner();
   }
   [[nodiscard]] HandlerId id() const noexcept { return id_; }
   [[nodiscard]] bool is_empty() const noexcept { return id_ == HandlerId{}; }
@@ -159,7 +159,7 @@ class [[nodiscard]] Handle {
  private:
   [[noreturn]] static void fail_empty(const char* call);
 
-  Lifeline line_;
+  ServiceLink link_;
   HandlerId id_;
 };
 

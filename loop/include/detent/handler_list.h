@@ -22,20 +22,20 @@ namespace detent {
 template <class Signature>
 class HandlerList final : private HandleOwner {
  public:
-  HandlerList() : line_(*this) {}
+  HandlerList() : link_(*this) {}
   HandlerList(const HandlerList&) = delete;
   HandlerList& operator=(const HandlerList&) = delete;
   ~HandlerList() { clear(); }
 
   /// For an owner that is going: the handles become inert, then the callbacks go.
   void clear() noexcept {
-    line_.cut();
+    link_.cut();
     table_.clear();
   }
 
   [[nodiscard]] Handle add(Callback<Signature> callback, Name name = {}) {
     order_.push_back(table_.add(std::move(callback), name));
-    return {line_, order_.back()};
+    return {link_, order_.back()};
   }
 
   /// Calls `visit(call)` for each callback that was there when this began and has not been
@@ -68,7 +68,7 @@ class HandlerList final : private HandleOwner {
 
   HandlerTable<Signature> table_;
   std::vector<HandlerId> order_;
-  Lifeline line_;
+  ServiceLink link_;
 };
 
 }  // namespace detent

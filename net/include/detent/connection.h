@@ -183,7 +183,7 @@ class Connection {
   [[nodiscard]] bool reading_is_over() const noexcept { return peer_ended_ && held_ == Held::no; }
 
   Reactor& reactor_;
-  Lifeline line_;  // says whether there still is a reactor
+  ServiceLink link_;  // says whether there still is a reactor
   CallbackOwner<ConnectionKind> kind_;
   std::unique_ptr<Transport> transport_;  // null: over
   ByteQueue queue_;

@@ -180,7 +180,7 @@ class Reactor final : private HandleOwner {
   void check_thread(const char* call) const;
   /// For a source that may outlive the loop: a copy of this says whether the loop still lives, and
   /// checks the thread.
-  [[nodiscard]] const Lifeline& line() const noexcept;
+  [[nodiscard]] const ServiceLink& link() const noexcept;
 
  private:
   friend class Watch;

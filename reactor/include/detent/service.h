@@ -39,7 +39,7 @@ class Service : public HandleOwner {
   /// names `call` on another thread, in a forked child, and when the reactor is gone and this
   /// service is not going too.
   [[nodiscard]] bool refuses(const char* call) const {
-    return !line_.check(call) && is_going(call);
+    return !link_.check(call) && is_going(call);
   }
 
   /// std::logic_error that names `call` when it is gone.
@@ -50,8 +50,8 @@ class Service : public HandleOwner {
   }
 
   /// For the handles.
-  [[nodiscard]] const Lifeline& line() const noexcept { return line_; }
-  [[nodiscard]] const Affinity& affinity() const noexcept { return line_.affinity(); }
+  [[nodiscard]] const ServiceLink& link() const noexcept { return link_; }
+  [[nodiscard]] const Affinity& affinity() const noexcept { return link_.affinity(); }
 
  private:
   friend class Reactor;
@@ -59,7 +59,7 @@ class Service : public HandleOwner {
   [[noreturn]] static void fail_gone(const char* call);
   void leave() noexcept;
 
-  Lifeline line_;
+  ServiceLink link_;
   Reactor* reactor_;  // null: gone
   Service* next_ = nullptr;
   Service** place_ = nullptr;  // what points here in the reactor's list

@@ -113,7 +113,7 @@ class BasicTimerService final {
     const HandlerId id = timers_->add(call, untyped(std::forward<F>(on_expiry)), name);
     if (id == HandlerId{}) [[unlikely]]
       return {};
-    return {timers_->line(), id};
+    return {timers_->link(), id};
   }
 
   // The same callable for an untyped tick. It has no more captures, so no more of it is allocated.
