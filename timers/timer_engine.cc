@@ -130,8 +130,8 @@ Handle TimerEngine::on_clock_change(Callback<void(const ClockChange&)> on_change
   return handle;
 }
 
-// Arming the alarm clears its news that the clock was set. So the clocks are compared afterwards,
-// when somebody wants to hear of that. The alarm tells what happens later still.
+// Arming the alarm clears a pending clock-was-set event. So if there are listeners, compares the
+// clocks after arming. The alarm reports later changes.
 void TimerEngine::arm_alarm(Duration deadline) {
   alarm_.arm(deadline);
   if (!clock_changes_ || !clock_changes_->has_listeners()) return;
@@ -254,8 +254,8 @@ inline bool TimerEngine::call(Entry& entry, const UntypedTick& tick) {
       [&]() __attribute__((always_inline)) { return callbacks_.call_and_survive(entry, tick); });
 }
 
-// When a timer was due, the alarm is readable until it is armed anew. A clock that can be set may
-// be set back, and make the deadline one of the future again: then the alarm is always armed.
+// When a timer was due, the alarm is readable until it is armed anew. Setting the wall clock back
+// may move the deadline into the future again, so for that clock always arms the alarm.
 inline void TimerEngine::arm_for_the_next(Duration now, bool some_were_due) {
   Duration next = queue_.earliest().value_or(AlarmKeeper::kNever);
   if (clock_changes_ && clock_changes_->pending()) next = AlarmKeeper::kAtOnce;

@@ -88,10 +88,11 @@ class Reactor final : private HandleOwner {
 
   /// Calls `on_ready` while `fd` is ready, until the Watch is destroyed. The caller keeps `fd`, and
   /// closes it after the Watch. One number can be watched once (make a duplicate for a second
-  /// watch). Reports what `interest` asks for, and read_closed, hangup, error and invalid unasked.
-  /// When an event has only unasked bits, it comes once, and the watch is silent until set_interest
-  /// or resume. `invalid` comes once and ends the watch. Throws what Poller::add throws, with the
-  /// descriptor and `name` in its text.
+  /// watch). Reports what `interest` asks for, read_closed with readable, and hangup, error and
+  /// invalid unasked. With an empty interest it reports only invalid. An event without readable,
+  /// writable and priority comes once, and the watch is silent until set_interest or resume.
+  /// `invalid` comes once and ends the watch. Throws what Poller::add throws, with the descriptor
+  /// and `name` in its text.
   [[nodiscard]] Watch watch(int fd, Interest interest, Callback<void(Ready)> on_ready,
                             Name name = {});
   /// The same for anything with fd().
