@@ -16,7 +16,7 @@ std::atomic<unsigned> affinity::fork_count = 0;
 
 namespace {
 
-// Counts forks for the life of the process: there is no way to take an atfork handler back.
+// Counts forks for the life of the process, since an atfork handler cannot be removed.
 void count_forks() {
   static const int registered = pthread_atfork(
       nullptr, nullptr, [] { affinity::fork_count.fetch_add(1, std::memory_order_relaxed); });

@@ -9,8 +9,8 @@ namespace {
 
 using Dropped = std::deque<Callback<void()>>;
 
-// The list of the outermost drop() on this thread. A pointer needs no destructor, so objects with
-// static storage can still drop functions at the end of the program.
+// The list of the outermost drop() on this thread. A pointer needs no destructor, so static objects
+// can still drop functions at the end of the program.
 thread_local constinit Dropped* in_progress = nullptr;
 
 }  // namespace

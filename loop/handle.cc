@@ -7,7 +7,7 @@
 namespace detent {
 
 void Handle::cancel() noexcept {
-  // Emptied first, and then left alone: destroying the callback's captures may destroy *this.
+  // Empties *this first and does not touch it again: destroying the captures may destroy it.
   const ServiceLink link = std::move(link_);
   const HandlerId id = std::exchange(id_, {});
   if (HandleOwner* owner = link.owner()) {

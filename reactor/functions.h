@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. Functions that run once, in the order of their calls, and that a handle can take back.
+/// Private. Functions that run once, in the order of add(), unless their handle cancels them.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ class Functions final : private HandleOwner {
   Functions& operator=(const Functions&) = delete;
   ~Functions() { clear(); }
 
-  /// Not before the turn `earliest`.
+  /// `function` does not run before the turn `earliest`.
   [[nodiscard]] Handle add(Callback<void()>&& function, const Name& name,
                            std::uint64_t earliest = 0) {
     const HandlerId id = table_.add(std::move(function), name);
@@ -33,11 +33,11 @@ class Functions final : private HandleOwner {
     order_.push({id, earliest});
     return handle;
   }
-  /// When the first may run.
+  /// The first turn in which the first function may run.
   [[nodiscard]] std::uint64_t earliest() const noexcept { return order_.front().earliest; }
 
-  /// Calls use(entry) for at most `most` of those that are here now and were not taken back; call()
-  /// is to be what it does.
+  /// Calls use(entry) for at most `most` of the functions that are here now and not cancelled.
+  /// `use` has to call call(entry).
   template <class Use>
   void run(std::size_t most, Use&& use) {
     table_.recycle();
@@ -47,13 +47,13 @@ class Functions final : private HandleOwner {
   }
   void call(Entry& entry) { table_.call_last(entry); }
 
-  /// For an owner that is going: the handles become inert, then the functions go.
+  /// For an owner that is being destroyed: makes the handles inert, then destroys the functions.
   void clear() noexcept {
     link_.cut();
     order_.clear();
     table_.clear();
   }
-  /// Those that were taken back count until their turn comes.
+  /// Cancelled functions count until their turn comes.
   [[nodiscard]] bool empty() const noexcept { return order_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
 

@@ -9,9 +9,9 @@
 namespace detent {
 namespace {
 
-// The loop's core had that memory last, and fetching it takes long: so it is asked for some
-// functions ahead. By a number, since a pointer behind the list's end would be undefined; to ask
-// for what is not the list's costs little, and never faults.
+// The loop's core used that memory last, and fetching it takes long, so fetch it some functions
+// ahead. Computes with an integer, since a pointer behind the list's end would be undefined. A
+// prefetch outside the list costs little, and never faults.
 void prefetch_behind(const Callback<void()>& last) noexcept {
   constexpr std::size_t kAhead = 5;
   const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(&last) + kAhead * sizeof last;
@@ -22,12 +22,12 @@ void prefetch_behind(const Callback<void()>& last) noexcept {
 }  // namespace
 
 bool Mailbox::post(Callback<void()>&& function) {
-  // In a forked child the mutex may be locked for ever, by a thread that was not copied.
+  // In a forked child the mutex may be locked for ever, by a thread that fork() did not copy.
   if (affinity_.in_forked_child()) return false;
   {
     std::unique_lock lock(mutex_);
     if (closed_) return refuse(lock, function);
-    // Said once for all that wait: who takes them takes that back, under the same lock.
+    // Set once for all that wait. collect() takes them and clears this, under the same lock.
     if (!has_posts()) {
       begun_elsewhere_ = !affinity_.on_own_thread();
       requests_.fetch_or(kPost);
@@ -38,7 +38,7 @@ bool Mailbox::post(Callback<void()>&& function) {
   return true;
 }
 
-// Outside of the lock: what the function captured may post in its turn.
+// Outside of the lock: destroying the function's captures may post again.
 bool Mailbox::refuse(std::unique_lock<std::mutex>& lock, Callback<void()>& function) noexcept {
   lock.unlock();
   drop(std::move(function));
@@ -52,14 +52,14 @@ void Mailbox::close() {
   unrun.swap(incoming_);
 }
 
-// The wake-up is shared with the parent process, which must not hear of it.
+// A forked child shares the wake-up with its parent, which it must not wake.
 void Mailbox::request(Requests what) noexcept {
   if (affinity_.in_forked_child()) return;
   requests_.fetch_or(what);
   interrupt();
 }
 
-// A plain look first, since the loop is awake as a rule when there is much to say.
+// A plain load first: when there are many requests, the loop is usually awake.
 void Mailbox::interrupt() noexcept {
   if (sleeping_.load() && sleeping_.exchange(false)) wakeup_.signal();
 }

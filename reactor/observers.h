@@ -10,8 +10,8 @@
 
 namespace detent {
 
-/// One thread. `is_observed`, too, is true while there are observers. An observer that goes while
-/// the others are told is told no more, and one that comes then is told from the next call on.
+/// One thread. Sets `is_observed` while there are observers. An observer that is removed while the
+/// others are told is told no more. One that is added then is told from the next call on.
 class Observers final : private HandleOwner {
  public:
   explicit Observers(bool& is_observed) noexcept : is_observed_(is_observed), link_(*this) {}
@@ -20,21 +20,21 @@ class Observers final : private HandleOwner {
   ~Observers() { clear(); }
 
   [[nodiscard]] bool any() const noexcept { return any_; }
-  /// What most events are, of which a loop without observers has nothing to ask but this. While
-  /// there are observers no event is.
+  /// The Ready of most events, which a loop without observers calls on its fast path. With
+  /// observers, a value that no event has.
   [[nodiscard]] Ready plain() const noexcept { return plain_; }
   [[nodiscard]] Handle add(Observer& observer);
   void before(const Observer::Call& call) noexcept;
   void after(const Observer::Call& call) noexcept;
   void turn(Duration waited, Duration worked) noexcept;
 
-  /// For an owner that is going: the handles become inert.
+  /// For an owner that is being destroyed: makes the handles inert.
   void clear() noexcept { link_.cut(); }
 
  private:
   struct Entry {
     HandlerId id;
-    Observer* observer;  // null: it has gone
+    Observer* observer;  // null: it was removed
   };
 
   void cancel(HandlerId id) noexcept override;

@@ -42,7 +42,7 @@ Reactor::State::State(Reactor& made, ReactorOptions options)
 Reactor::Reactor(ReactorOptions options)
     : state_(std::make_unique<State>(*this, std::move(options))) {}
 
-// Rule 8 of lifetimes: the handles first, then what captures may hold, while all members live.
+// Rule 8 of lifetimes: the handles first, then the callbacks, while all members live.
 Reactor::~Reactor() {
   State& state = *state_;
   state.affinity.check_or_terminate("~Reactor");
@@ -53,8 +53,8 @@ Reactor::~Reactor() {
     service->link_.cut();
   }
   if (in_callback) {
-    // At the end of a program that called std::exit() in a callback, the turn never goes on. So all
-    // that it uses stays. Otherwise check_not_destroyed() tells.
+    // If a callback called std::exit(), the turn never goes on, so leave all that it uses in place.
+    // Otherwise check_not_destroyed() ends the program.
     state.next_event = SIZE_MAX;
     state.has_late_work = true;
     static_cast<void>(state_.release());
@@ -86,7 +86,7 @@ void Reactor::State::die_destroyed() noexcept {
   std::terminate();
 }
 
-// These two never change, so there is nothing to check.
+// These two never change, so no check of the thread is needed.
 Clock& Reactor::clock() const noexcept { return state_->clock; }
 const Budgets& Reactor::budgets() const noexcept { return state_->budgets; }
 const Counters& Reactor::counters() const noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What a reactor is made of, for reactor.cc, which says what there is to do, and turn.cc,
-/// which does it.
+/// Private. The members of a reactor, for reactor.cc, which registers the work, and turn.cc, which
+/// does it.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@
 
 namespace detent {
 
-/// The number of the mailbox's wake-up, which no table hands out.
+/// The number of the mailbox's wake-up. No table hands it out.
 constexpr HandlerId kWakeupId = {.slot = UINT32_MAX, .generation = 1};
 
 /// How far a turn has come; see Reactor::State::turn.
@@ -38,7 +38,7 @@ enum class Phase : std::uint8_t { idle, begun, waited, collected };
 using Watches = HandlerTable<void(Ready), WatchData>;
 
 [[noreturn]] void fail_empty(const char* call);
-/// Throws std::invalid_argument for an empty callback, which `call` was given.
+/// Throws std::invalid_argument that names `call` when its callback is empty.
 inline void check_not_empty(bool has_function, const char* call) {
   if (!has_function) [[unlikely]]
     fail_empty(call);
@@ -47,13 +47,13 @@ inline void check_not_empty(bool has_function, const char* call) {
 struct Reactor::State {
   State(Reactor& reactor, ReactorOptions options);
 
-  // For what must not throw.
+  // For functions that must not throw.
   const State& checked(const char* call) const noexcept {
     affinity.check_or_terminate(call);
     return *this;
   }
 
-  // Turns do not nest.
+  // Throws inside a turn, since turns do not nest.
   void check_idle(const char* call) const {
     affinity.check(call);
     if (in_turn) [[unlikely]]
@@ -61,7 +61,7 @@ struct Reactor::State {
   }
   [[noreturn]] void fail_busy(const char* call) const;
 
-  // Runs a part of a turn, and hands what a callback throws to the handler, if there is one.
+  // Runs a part of a turn. Passes what a callback throws to on_exception, if that is set.
   template <class Part>
   void guarded(Part&& part) {
     in_turn = true;
@@ -81,14 +81,14 @@ struct Reactor::State {
     }
   }
 
-  // After a callback: the program may have destroyed the reactor in it.
+  // After a callback, which may have destroyed the reactor.
   void check_not_destroyed() const noexcept {
     if (is_closing) [[unlikely]]
       die_destroyed();
   }
   [[noreturn]] static void die_destroyed() noexcept;
 
-  // For an embedder: what it was told by prepare() is so no more. It sleeps on native_handle().
+  // For an embedder that sleeps on native_handle(): what prepare() returned is not true any more.
   void wake_embedder() const noexcept {
     if (!in_turn) mailbox->interrupt();
   }
@@ -129,8 +129,8 @@ struct Reactor::State {
     return !posted.empty() || !deferred.empty() || has_late_work;
   }
 
-  // Stays as it is made: from other threads, post(), wake() and stop() look at `mailbox`, and a
-  // refused post() at `affinity`.
+  // Never changes, since other threads read it: post(), wake() and stop() read `mailbox`, and a
+  // refused post() `affinity`.
   const Affinity affinity;
   Reactor& reactor;
   Clock& clock;
@@ -139,7 +139,7 @@ struct Reactor::State {
   Callback<void(std::exception_ptr, const Name&)> on_exception;
   std::shared_ptr<Mailbox> mailbox = std::make_shared<Mailbox>();
 
-  // The loop's own.
+  // Only the loop's thread uses the rest.
   alignas(kDestructiveInterferenceSize) std::unique_ptr<Poller> poller;
   Counters counters;
   Observers observers;
@@ -153,22 +153,22 @@ struct Reactor::State {
 
   std::vector<Event> room;     // for as many events as the budget of a turn
   std::span<Event> events;     // of this turn, or carried over by an exception; in `room`
-  std::size_t next_event = 0;  // before it: done
+  std::size_t next_event = 0;  // those before it are done
   struct Again {
     Event event;
     std::uint64_t thrown_in;  // which turn
   };
   std::vector<Again> again;            // sources that threw, for the next turn
   HandlerId called_again = {};         // of those, the one that is called now
-  std::optional<Name> source_thrower;  // whose callback threw, of a source's that did not catch it
+  std::optional<Name> source_thrower;  // of the callback whose exception left a source
 
-  // An empty one is where the next of `put_off` has its place in the order.
+  // An empty function marks the place of the next of `put_off` in the order.
   TurnQueue<Callback<void()>> posted;
   Functions put_off;
   bool has_late_work = false;  // `again` is not empty, or the reactor was destroyed
-  // Here and not in the mailbox, whose cache lines a loop that waits must leave to those who post.
-  bool flooded = false;         // the last collection, by other threads
-  TimePoint next_collect = {};  // when flooded: what a loop that would sleep waits for
+  // Not in the mailbox: a loop that waits must leave its cache lines to the threads that post.
+  bool flooded = false;         // the last collection found a flood from other threads
+  TimePoint next_collect = {};  // when flooded: let posts gather until then
   Functions deferred;
   HandlerList<void()> before_wait;
   HandlerList<void()> after_wait;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What calls for a turn: the loop itself, a caller that wants one turn, or another loop.
+// The ways to run turns: run(), run_once(), and embedding in another loop.
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -38,7 +38,7 @@ std::size_t Reactor::run_once(std::optional<Duration> max_wait) {
   }
 }
 
-// For a clock that was moved by hand; a pending stop is left for those who run the loop.
+// For a clock that a test moves. Leaves a pending stop for run() and run_once().
 std::size_t Reactor::run_due() {
   State& state = *state_;
   state.check_idle("Reactor::run_due");

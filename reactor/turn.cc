@@ -10,13 +10,13 @@
 namespace detent {
 namespace {
 
-// To collect takes cache lines from the threads that post meanwhile, and they wait until they have
-// them back. So after a collection that found a flood, more may gather before the next.
+// Collecting takes cache lines from the threads that post, and they wait to get them back. So after
+// a collection that found a flood, lets more posts gather before the next.
 constexpr std::size_t kFlood = 32;
 constexpr Duration kGathering = std::chrono::microseconds(4);
 constexpr int kMostReads = 1000;  // of a clock that may stand still, as a virtual one does
 
-// What a function that another thread posted is called, as it has no Name.
+// The Name of posted functions, since post() takes none.
 constexpr Name kPosted("posted function", "", 0);
 
 Observer::Call describe(const Watches::Entry& entry, Ready ready) {
@@ -45,7 +45,7 @@ void Reactor::State::dispatch_other(Watches::Entry* entry, const Event& event) {
   const Ready ready = event.ready & entry->data.concerning;
   if (ready == Ready{}) return;  // the interest has changed since
   if (ready.invalid) return call_ended(*entry, ready);
-  // Nothing makes a hang-up go away, so one that was not asked for would be told for ever.
+  // A hang-up never ends, so one that was not asked for would be reported for ever.
   if (!requested(ready)) poller->modify(entry->data.fd, {}, event.id);
   ++counters.callbacks;
   call_other(*entry, ready);
@@ -85,7 +85,7 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   waited_in_full = may_sleep && events.empty();
 }
 
-// What would go beyond the budget of this turn is left where it is: fewer moves, and fewer locks.
+// Leaves the posts in the mailbox when the budget of this turn is used up: fewer moves and locks.
 [[gnu::noinline]] void Reactor::State::collect_posts() {
   const std::size_t before = posted.size();
   if (before >= budgets.functions) return;
@@ -95,8 +95,8 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   if (flooded) next_collect = clock.now() + kGathering;
 }
 
-// For a wait that would be a sleep, were it not for more posts. Looks at nothing then that other
-// threads write to: that would take it from them.
+// For a wait that would sleep if there were no posts. In its loop it reads nothing that other
+// threads write to, since that would take the cache line from them.
 [[gnu::noinline]] void Reactor::State::let_posts_gather(std::optional<Duration> max_wait) const {
   if (max_wait == Duration::zero() || has_functions() || !mailbox->has_posts()) return;
   for (int reads = 0; reads < kMostReads && clock.now() < next_collect; ++reads) {
@@ -127,8 +127,8 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
                [this](Functions::Entry& entry) { run_function(deferred, entry); });
 }
 
-// Goes on from the phase that was reached. A phase counts as reached before any callback of it, so
-// that a callback that always throws keeps no other waiting.
+// Continues from `phase`. A phase counts as reached before its callbacks run. So a callback that
+// always throws does not keep others waiting.
 [[gnu::always_inline]] inline void Reactor::State::complete_turn(std::optional<Duration> max_wait) {
   if (phase == Phase::begun) {
     wait(max_wait);
@@ -157,14 +157,14 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   complete_turn(max_wait);
 }
 
-// For an embedder: applies the changes. What the wait finds stays for the rest of the turn.
+// For an embedder: applies the changes. The rest of the turn gets what the wait finds.
 void Reactor::State::prepare_turn() {
   if (phase == Phase::idle) begin_turn();
   if (phase == Phase::begun) wait(Duration::zero());
   prepared = phase == Phase::begun;
 }
 
-// One that an exception cut short.
+// Finishes a turn that an exception ended.
 [[gnu::noinline]] void Reactor::State::finish_interrupted_turn() {
   complete_turn(Duration::zero());
 }
@@ -177,8 +177,8 @@ void Reactor::State::turn(std::optional<Duration> max_wait) {
 
 // ---- slow paths
 
-// At once, for the whole batch: the numbers are free again, and a callback that comes first may use
-// one, or destroy a watch that has ended; the poller must not be told to remove it then.
+// Marks the whole batch before any callback. The numbers are free again, and a callback may use
+// one. It may also destroy a watch that has ended, which the poller must not remove then.
 void Reactor::State::mark_ended() noexcept {
   for (const Event& event : events) {
     if (!event.ready.invalid) [[likely]]
@@ -201,7 +201,8 @@ void Reactor::State::call_ended(Watches::Entry& entry, Ready ready) {
                    [&] { watches.call_last(entry, ready); });
 }
 
-// The first of them, in the place of a posted function; or that place anew, in the next turn.
+// Runs the first put-off function in the place of an empty posted one. If it is too early, takes a
+// place in the next turn.
 void Reactor::State::run_put_off() {
   if (put_off.earliest() > counters.turns) {
     mailbox->post(nullptr);
@@ -221,7 +222,7 @@ void Reactor::State::run_function(Functions& functions, Functions::Entry& entry)
 
 void Reactor::add_callbacks(std::size_t more) noexcept { state_->counters.callbacks += more; }
 
-// In a handler of exceptions, within the call of the source.
+// Runs in a catch block, within the call of the source.
 void Reactor::call_source_again(Ready ready) {
   State& state = *state_;
   if (last_thrower.text != nullptr) state.source_thrower = last_thrower;
@@ -231,8 +232,8 @@ void Reactor::call_source_again(Ready ready) {
   state.has_late_work = true;
 }
 
-// Of sources that threw. Not in the turn in which they did, which goes on after the exception, and
-// not those that have had an event of their own since.
+// Calls sources again that threw in an earlier turn, unless they have a new event in this one. (The
+// turn in which they threw goes on after the exception.)
 void Reactor::State::do_late_work() {
   check_not_destroyed();
   struct Forget {

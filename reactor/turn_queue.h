@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What is to be done once, in order, some of it in each turn.
+/// Private. Items that are used once, in order, some of them in each turn.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 
 namespace detent {
 
-/// In two parts, so that an item is used where it lies while others are pushed, and a backlog is
-/// never moved. Keeps its memory, so that a steady state allocates nothing.
+/// Has two parts. So an item is used in place while others are pushed, and a backlog is never
+/// moved. Keeps its memory, so that a steady state allocates nothing.
 template <class Item>
 class TurnQueue {
  public:
@@ -21,7 +21,7 @@ class TurnQueue {
     ++size_;
   }
 
-  /// Takes over all of `others`, behind what is here.
+  /// Moves all of `others` behind the items that are here.
   void append(std::vector<Item>& others) {
     const std::size_t more = others.size();
     if (waiting_.empty()) {
@@ -33,8 +33,8 @@ class TurnQueue {
     size_ += more;
   }
 
-  /// Calls use(item) for at most `most` of those that are here now. One whose use throws is done;
-  /// the rest stay.
+  /// Calls use(item) for at most `most` of the items that are here now. An item whose use throws is
+  /// done; the rest stay.
   template <class Use>
   void run(std::size_t most, Use&& use) {
     for (std::size_t left = std::min(most, size_); left > 0; --left) {
@@ -45,7 +45,7 @@ class TurnQueue {
     }
   }
 
-  /// Destroys what is left, one after another. Not from inside a use.
+  /// Destroys the items that are left, one after another. Not from inside a use.
   void clear() noexcept {
     size_ = next_ = 0;
     const std::vector<Item> running = std::move(running_);
@@ -60,7 +60,7 @@ class TurnQueue {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
-  // On a throw too; and what a function captured goes with its call.
+  // Ends a use, also on a throw. Destroys a function's captures right after its call.
   struct Done {
     TurnQueue& queue;
     Item& item;
@@ -75,7 +75,7 @@ class TurnQueue {
   std::size_t size_ = 0;
   std::vector<Item> waiting_;
   std::vector<Item> running_;
-  std::size_t next_ = 0;  // in running_, of which something is left unless it is empty
+  std::size_t next_ = 0;  // in running_, which is empty once all of it is used
 };
 
 }  // namespace detent

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What a reactor keeps beside each descriptor's callback.
+/// Private. The data that a reactor keeps beside each descriptor's callback.
 #pragma once
 
 #include "detent/poller.h"
@@ -10,13 +10,13 @@ namespace detent {
 struct WatchData {
   int fd = -1;
   Interest interest = {};
-  Ready concerning = {};  // of what happens: follows from interest and paused
+  Ready concerning = {};  // the bits to report; follows from interest and paused
   bool paused = false;
   bool ended = false;      // the poller has ended the registration
-  bool is_source = false;  // tells the observers itself, of each callback behind it
+  bool is_source = false;  // tells the observers itself of each of its callbacks
 };
 
-/// What a watch with this interest is told when it happens.
+/// The bits that a watch with this interest is told when they happen.
 [[nodiscard]] constexpr Ready concerning(Interest interest) noexcept {
   if (interest.empty()) return {.invalid = true};
   return {.readable = interest.readable,

@@ -11,7 +11,7 @@
 namespace detent {
 namespace {
 
-// The error again, with what it was about in front of its text.
+// Throws the error again, with the call, descriptor and Name in front of its text.
 [[noreturn]] void fail_about(const char* call, int fd, const Name& name,
                              const std::system_error& error) {
   std::string inner = error.what();
@@ -61,9 +61,9 @@ void Reactor::cancel(HandlerId id) noexcept {
   State& state = *state_;
   const Watches::Entry* entry = state.watches.find(id);
   if (entry == nullptr) return;
-  // The child shares the kernel's set with its parent: a removal here would be one there.
+  // A forked child shares the kernel's set with its parent, so removing here would remove there.
   const bool registered = !entry->data.ended && !state.affinity.in_forked_child();
-  // Before the callable goes: its captures may close the descriptor.
+  // Before the callable is destroyed: its captures may close the descriptor.
   if (registered) state.poller->remove(entry->data.fd);
   const bool numbers_in_flight = state.in_turn || state.has_events();
   if (!numbers_in_flight) state.watches.recycle();

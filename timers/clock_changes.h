@@ -35,7 +35,8 @@ class ClockChanges final : private Service {
   /// Whether a listener has not been told yet.
   [[nodiscard]] bool pending() const noexcept { return pending_; }
   /// Tells the listeners in the order in which they were added, and counts them in `called`. When
-  /// one throws, the next call tells the others. False when a callback destroyed this object.
+  /// one throws, the next call of tell() continues with the others. False when a callback destroyed
+  /// this object.
   [[nodiscard]] bool tell(std::size_t& called);
   /// For an owner that is going: makes the handles inert, then destroys the callbacks.
   void clear() noexcept {

@@ -17,9 +17,9 @@ namespace detent {
 Duration checked_period(Duration period, const char* call);
 Duration checked_slack(Duration slack, const char* call);
 
-/// The grid of one timer. Near the end of what its clock can count, a deadline has room for only a
-/// part of the slack, and a tick only for a part of the length. The parts are noted, so that
-/// neither the tick's own instant nor the grid is ever lost.
+/// The grid of one timer. Near the end of what its clock can count, there is room only for a part
+/// of the slack or the length. The table notes these parts, so that neither a tick's own instant
+/// nor the grid is lost.
 struct Period {
   Duration length;
   Duration slack = {};

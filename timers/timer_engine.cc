@@ -130,8 +130,8 @@ Handle TimerEngine::on_clock_change(Callback<void(const ClockChange&)> on_change
   return handle;
 }
 
-// Arming the alarm clears a pending clock-was-set event. So with listeners, compare the clocks
-// after arming. The alarm tells of a change that comes later still.
+// Arming the alarm clears a pending clock-was-set event. So if there are listeners, compares the
+// clocks after arming. The alarm reports later changes.
 void TimerEngine::arm_alarm(Duration deadline) {
   alarm_.arm(deadline);
   if (!clock_changes_ || !clock_changes_->has_listeners()) return;
@@ -254,13 +254,13 @@ inline bool TimerEngine::call(Entry& entry, const UntypedTick& tick) {
       [&]() __attribute__((always_inline)) { return callbacks_.call_and_survive(entry, tick); });
 }
 
-// When a timer was due, the alarm stays readable until it is armed anew, and the next deadline may
-// have passed too. A clock that can be set may be set back meanwhile, so its alarm is always armed.
+// When a timer was due, the alarm is readable until it is armed anew. Setting the wall clock back
+// may move the deadline into the future again, so for that clock always arms the alarm.
 inline void TimerEngine::arm_for_the_next(Duration now, bool some_were_due) {
   Duration next = queue_.earliest().value_or(AlarmKeeper::kNever);
   if (clock_changes_ && clock_changes_->pending()) next = AlarmKeeper::kAtOnce;
-  const bool has_listeners = clock_changes_ && clock_changes_->has_listeners();
-  if (next == AlarmKeeper::kNever && !has_listeners) {
+  const bool is_heard = clock_changes_ && clock_changes_->has_listeners();
+  if (next == AlarmKeeper::kNever && !is_heard) {
     alarm_.disarm();
   } else if (some_were_due && !clock_changes_ && has_passed(next, now)) {
     alarm_.leave_readable();

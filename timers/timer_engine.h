@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. The timers of one service, of whichever clock: deadline in, callback out. All times are
+/// Private. The timers of one service, of any clock: deadline in, callback out. All times are
 /// nanoseconds since the epoch of the clock.
 #pragma once
 
@@ -19,9 +19,8 @@
 
 namespace detent {
 
-/// Puts together what its members do: the table has the callables, the queue their deadlines, the
-/// period table the grids, and the alarm wakes the loop. A slot of the table is the key in the
-/// queue.
+/// The table has the callables, the queue their deadlines, and the period table the grids. The
+/// alarm wakes the loop. A slot of the table is the key in the queue.
 class TimerEngine final : public UntypedTimers, private AlarmKeeper::User {
  public:
   TimerEngine(Reactor& reactor, ClockId clock, std::size_t timers_per_turn);

@@ -11,8 +11,8 @@
 /// place of a key lies beside its deadline, so removing a key needs no search.
 ///
 /// Moving a key does not move it in the heap at once. Most timers are moved again, or removed, long
-/// before they come first. The queue notes a key that moves earlier, and lets it rise when somebody
-/// asks what is first. It does not even note a key that moves later, which servers do for every
+/// before they come first. The queue notes a key that moves earlier, and lets it rise at the next
+/// question for the first. It does not even note a key that moves later, which servers do for every
 /// event of an idle connection. That key goes down when it comes to the top.
 #pragma once
 
@@ -69,11 +69,11 @@ class TimerQueue {
   [[nodiscard]] bool contains(Key key) const noexcept {
     return key < room_ && nodes_[key].place < kPopped;
   }
-  /// Whether pop_due() took the key out, and nobody has added, removed or claimed it since.
+  /// Whether pop_due() took the key out, and it was not added, removed or claimed since.
   [[nodiscard]] bool popped(Key key) const noexcept {
     return key < room_ && nodes_[key].place == kPopped;
   }
-  /// The same of a key that has been popped at some time, and it is so no more.
+  /// Whether popped(), for a key that was popped at some time; then clears that state.
   [[nodiscard]] bool claim(Key key) noexcept {
     Node& node = nodes_[key];
     if (node.place != kPopped) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// Private. Tells that the wall clock was set, by its distance from the steady clock. This works on
-/// every system, whatever the kernel tells.
+/// every system, whatever its kernel reports.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ class WallOffset {
  public:
   explicit WallOffset(const Clock& clock) : clock_(&clock), last_(read(clock)) {}
 
-  /// Reads the clocks. Returns the change since the last measurement, if it is too large for an
-  /// inexact reading and for clocks that drift apart by themselves.
+  /// Reads the clocks. Returns the change since the last measurement, if inexact readings and the
+  /// drift of the clocks cannot explain it.
   [[nodiscard]] std::optional<ClockChange> measure();
   /// Wall time minus steady time, as last measured.
   [[nodiscard]] Duration value() const noexcept { return last_.offset; }

@@ -14,13 +14,13 @@ namespace detent::sys {
 namespace {
 
 constexpr int kOnlyOne = 0;
-// Nobody tells when the wall clock is set, so a timer of its goes off this often to have it looked
-// at.
+// The kernel does not report that the wall clock was set. So a wall timer goes off this often, to
+// have the clock read.
 constexpr Duration kWallClockLook = std::chrono::seconds(10);
-// No kernel refuses this; the longest that they take are lengths of their own.
+// No kernel refuses this. Each has its own maximum.
 constexpr Duration kLongestTimer = std::chrono::hours(24 * 365);
-// Without a unit it is milliseconds.
-#ifdef NOTE_CRITICAL  // macOS, which else moves timers together: kevent(2)
+// Without a unit, the kernel counts milliseconds.
+#ifdef NOTE_CRITICAL  // else macOS groups timers: kevent(2)
 constexpr std::uint32_t kTimerNotes = NOTE_NSECONDS | NOTE_CRITICAL;
 #else
 constexpr std::uint32_t kTimerNotes = NOTE_NSECONDS;
@@ -47,8 +47,8 @@ UniqueFd make_user_kqueue() {
 
 bool trigger(int kqueue) noexcept { return change_user_event(kqueue, 0, NOTE_TRIGGER) != -1; }
 
-// EV_CLEAR: collecting it takes the trigger back. The change changes nothing; where it fails, the
-// call does nothing else.
+// EV_CLEAR: collecting the event clears the trigger. The change has no effect. It fails when
+// `kqueue` is no such kqueue, and then the call does nothing else.
 Collected collect(int kqueue) noexcept {
   const std::array changes = {make_change(kOnlyOne, EVFILT_USER, 0, NOTE_FFNOP)};
   std::array<struct kevent, 1> event = {};
@@ -95,13 +95,13 @@ Duration now(ClockId id) noexcept {
   return clock.now().time_since_epoch();
 }
 
-// EVFILT_TIMER is given the time that is left, since the systems' absolute timers go by different
-// clocks and refuse instants that have passed. It may go off a little early.
+// Gives EVFILT_TIMER the time that is left. The systems' absolute timers follow different clocks,
+// and refuse instants that have passed. It may go off a little early.
 void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline) {
   const Duration left = deadline ? saturating_subtract(*deadline, now(id)) : Duration::zero();
   const Duration most = id == ClockId::wall ? kWallClockLook : kLongestTimer;
   const Duration delay = std::clamp(left, Duration(1), most);  // some refuse 0
-  // Adding would not take back what has gone off and waits to be collected.
+  // EV_ADD alone would not clear an expiry that waits to be collected.
   std::array changes = {
       make_change(kOnlyOne, EVFILT_TIMER, EV_DELETE),
       make_change(kOnlyOne, EVFILT_TIMER, EV_ADD | EV_ONESHOT, kTimerNotes, delay.count())};

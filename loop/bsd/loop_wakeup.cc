@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Two kqueues, each with an EVFILT_USER, and both watched: closing one takes what watches it away,
-// even if it has a duplicate. kevent(2) fails for a number that is closed or is no kqueue, so a
+// Two kqueues, each with an EVFILT_USER. The loop watches both, since closing one ends its watch
+// even if it has a duplicate. kevent(2) fails for a number that is closed or is no kqueue. So a
 // signal does nothing to the file of other code.
 #include "kqueue.h"
 #include "loop_wakeup.h"
@@ -16,7 +16,7 @@ LoopWakeup::LoopWakeup()
       first_(watched_.fd()),
       second_(spare_.fd()) {}
 
-// A forked child does not inherit them: there the numbers may be anybody's.
+// A forked child does not inherit them: there the numbers may be other files'.
 LoopWakeup::~LoopWakeup() {
   if (!affinity_.in_forked_child()) return;
   static_cast<void>(watched_.release());
@@ -38,7 +38,7 @@ bool LoopWakeup::is_whole() noexcept {
   return collected == sys::Collected::trigger;
 }
 
-// The other one is signalled only when the watched one cannot be.
+// signal() uses the spare only when the watched one fails.
 bool LoopWakeup::find_out() noexcept {
   return !spare_ || sys::collect(spare_.fd()) == sys::Collected::nothing;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// macOS, FreeBSD and NetBSD, in words that mean the same on all of them: kqueue(2), socket(2).
-// Newer calls that only some of them have (accept4, ppoll, MSG_NOSIGNAL) are not used.
+// macOS, FreeBSD and NetBSD, by calls that mean the same on all of them: kqueue(2), socket(2). It
+// uses no newer calls that only some of them have (accept4, ppoll, MSG_NOSIGNAL).
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -23,8 +23,8 @@ bool prevent_sigpipe(int fd) noexcept {
   return ::setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
 }
 
-// How many bytes could be written. SO_NWRITE and FIONWRITE, which tell how many wait, know nothing
-// of pipes, nor of unix sockets, whose bytes are in the peer's queue at once.
+// How many bytes could be written. SO_NWRITE and FIONWRITE count the bytes that wait. They do not
+// work for pipes, nor for unix sockets: the bytes of those are in the peer's queue at once.
 int room_in(int queue, int fd) noexcept {
   std::array event = {make_change(fd, EVFILT_WRITE, EV_ADD)};
   const int count = kevents(queue, event, event, Duration::zero());
@@ -32,7 +32,7 @@ int room_in(int queue, int fd) noexcept {
   return writable ? static_cast<int>(event[0].data) : 0;
 }
 
-// What was sent may have been acknowledged, and the room be as before, before anybody looks.
+// Sent bytes may be acknowledged, and the room be as before, before the second reading.
 #ifdef TCP_CONNECTION_INFO  // macOS
 std::uint64_t bytes_sent(int fd) noexcept {
   tcp_connection_info info = {};
@@ -58,8 +58,8 @@ const char* trusted_environment(const char* name) noexcept {
 const clockid_t kBootClock = CLOCK_MONOTONIC;
 const short kPollReadClosed = 0;
 
-// Time servers let the wall clock run up to 0.5 % faster or slower (adjtime(2)): that is no
-// setting.
+// A time server may make the wall clock run up to 0.5 % faster or slower (adjtime(2)). This does
+// not count as setting it.
 Duration wall_drift(Duration passed) noexcept {
   return std::chrono::milliseconds(100) + passed / 200;
 }
@@ -76,8 +76,8 @@ int open_socket(int family) noexcept {
   return made ? socket.release() : -1;
 }
 
-// SO_NOSIGPIPE is inherited from the listening socket. Asked for again, macOS would refuse it for a
-// connection that has ended meanwhile.
+// The socket inherits SO_NOSIGPIPE from the listening one. Setting it again would fail on macOS for
+// a connection that has ended meanwhile.
 int accept(int fd, sockaddr* address, socklen_t* size) noexcept {
   UniqueFd socket(::accept(fd, address, size));
   const bool made = socket && set_close_on_exec(socket.fd()) && set_non_blocking(socket.fd());

@@ -8,7 +8,7 @@ namespace detent {
 
 Wakeup::Wakeup() : fd_(sys::make_user_kqueue()) {}
 
-// A forked child does not inherit it: there the number may be anybody's.
+// A forked child does not inherit it: there the number may be another file's.
 Wakeup::~Wakeup() {
   if (affinity_.in_forked_child()) static_cast<void>(fd_.release());
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private, Linux. One ring of io_uring(7): requests go in, completions come out. What for is not
-/// its business.
+/// Private, Linux. One ring of io_uring(7), for any use: requests go in, completions come out.
 ///
-/// By system calls alone: liburing would be a dependency for what fits into this file.
+/// Uses system calls alone. They fit into one file, so liburing is not worth a dependency.
 #pragma once
 
 #include <linux/io_uring.h>
@@ -18,7 +17,7 @@
 
 namespace detent {
 
-/// Why the kernel has no ring for us; empty when it has. Makes none.
+/// Why the kernel has no ring for us; empty when it has. Makes no ring.
 [[nodiscard]] std::string io_uring_absence();
 
 /// Memory that is shared with the kernel.
@@ -42,34 +41,34 @@ class Mapping {
 
 /// When the kernel does what a completion takes.
 enum class RingWork : std::uint8_t {
-  deferred,    ///< Within enter(). Sleeping on the ring's descriptor is no use then.
-  at_any_call  ///< At the end of any system call; one that sleeps may end with EINTR for it.
+  deferred,    ///< Within enter(). Then a sleep on the ring's descriptor does not end.
+  at_any_call  ///< At the end of any system call, and may end a sleeping one with EINTR.
 };
 
-/// Belongs to the thread that enters it first (IORING_SETUP_SINGLE_ISSUER). The kernel refuses all
-/// others, and so forked children, with EEXIST; but what they push lands in the same memory, so
-/// that all a child may do is to destroy it.
+/// Belongs to the thread that enters it first (IORING_SETUP_SINGLE_ISSUER). The kernel refuses
+/// other threads and forked children with EEXIST. But what a child pushes lands in the shared
+/// memory, so a child may only destroy the ring.
 class IoUring {
  public:
-  /// Throws std::system_error. The sizes are rounded up to powers of two; more completions than
-  /// that wait in the kernel until there is room (IORING_FEAT_NODROP).
+  /// Throws std::system_error. Rounds the sizes up to powers of two. Completions without room wait
+  /// in the kernel (IORING_FEAT_NODROP).
   IoUring(unsigned requests, unsigned completions, RingWork work);
   IoUring(const IoUring&) = delete;
   IoUring& operator=(const IoUring&) = delete;
-  /// Withdraws what is in flight, so that the files are the caller's alone again.
+  /// Withdraws the requests in flight, so that the kernel releases their files.
   ~IoUring();
 
   /// Readable while there are completions.
   [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
 
-  /// Sees to it that `count` more requests can be pushed, if need be by submitting those that are.
-  /// False when the kernel will not take them: errno.
+  /// Makes room for `count` more requests, if need be by submitting the pushed ones. False, with
+  /// errno, when the kernel does not take them.
   [[nodiscard]] bool make_room(unsigned count) noexcept;
-  /// There must be room. It is submitted by the next enter().
+  /// There must be room. The next enter() submits the request.
   void push(const io_uring_sqe& request) noexcept;
 
-  /// io_uring_enter(2): submits, does the work that the kernel has put off until now, and waits for
-  /// a completion; no `max_wait` is for long. -1 when it failed: errno.
+  /// io_uring_enter(2): submits, does the work that the kernel deferred, and waits for a
+  /// completion. Without `max_wait` it waits long. -1, with errno, when it failed.
   int enter(std::optional<Duration> max_wait) noexcept;
   int submit_and_reap() noexcept { return enter(Duration::zero()); }
 
@@ -77,10 +76,9 @@ class IoUring {
   [[nodiscard]] const io_uring_cqe* front() const noexcept;
   void pop() noexcept;
 
-  /// Does work that was put off, of which one enter() does no more than some. False when that
-  /// completed nothing.
+  /// Does some of the deferred work; one call may not do all. False when that completed nothing.
   bool work() noexcept;
-  /// Whether something has happened that front() or the next enter() will tell.
+  /// Whether front() has a completion, or the next enter() may bring one.
   [[nodiscard]] bool has_news() const noexcept { return front() != nullptr || may_have_work(); }
 
  private:

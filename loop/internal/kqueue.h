@@ -27,31 +27,31 @@ namespace detent::sys {
 /// The time since the epoch of a clock; wall, boot, else steady.
 [[nodiscard]] Duration now(ClockId id) noexcept;
 
-/// Makes a kqueue that is used for nothing else readable once it is `deadline` on a clock, now and
-/// then before; whoever is woken reads the clock, and calls this again. Takes back the deadline
-/// before, and what has come of it; nullopt does only that. Throws std::system_error.
+/// Makes a kqueue of its own readable at `deadline` on a clock, and sometimes earlier. So the woken
+/// thread reads the clock, and calls this again. Replaces the previous deadline, and clears its
+/// event if it came. Nullopt only clears. Throws std::system_error.
 void set_timer(int kqueue, ClockId id, std::optional<Duration> deadline);
 
 /// A kqueue that any thread and any signal handler can make readable, by EVFILT_USER.
 [[nodiscard]] UniqueFd make_user_kqueue();
-/// Makes it readable; false when that is no such kqueue.
+/// Makes it readable; false when `kqueue` is no such kqueue.
 bool trigger(int kqueue) noexcept;
-/// What there was to take back.
+/// What collect() found.
 enum class Collected : std::uint8_t { trigger, nothing, failed };
-/// Takes that back; fails, and does nothing, when that is no such kqueue.
+/// Clears the trigger. Fails, and does nothing, when `kqueue` is no such kqueue.
 Collected collect(int kqueue) noexcept;
 
-/// kevent(2): applies the changes, then waits, for ever without `max_wait`, and may come back
-/// early. How many events there are, or -1.
+/// kevent(2): applies the changes, then waits, and may return early. Without `max_wait` it waits
+/// long. Returns the number of events, or -1.
 int kevents(int kqueue, std::span<const struct kevent> changes, std::span<struct kevent> events,
             std::optional<Duration> max_wait) noexcept;
 
-/// Applies the changes in their order, and puts the errno of each, 0 if it went well, into its
-/// data. Throws std::system_error when the call itself fails.
+/// Applies the changes in order, and stores the errno of each, or 0, in its data. Throws
+/// std::system_error when the call itself fails.
 void apply(int kqueue, std::span<struct kevent> changes);
 
-/// Owns a kqueue. A forked child does not inherit it: there the number may be anybody's, and is
-/// left alone.
+/// Owns a kqueue. A forked child does not inherit it. There the number may be another file's, so
+/// the child does not close it.
 class Kqueue {
  public:
   Kqueue() = default;

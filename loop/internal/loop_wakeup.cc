@@ -28,7 +28,7 @@ void LoopWakeup::watch(Poller& poller, HandlerId id) {
   if (kWatchesBoth) poller.add(spare_.fd(), readable, id);
 }
 
-// What is lost is not closed: its number may be another file's.
+// Does not close the lost descriptor: its number may be another file's.
 void LoopWakeup::go_on_with_one(Poller& poller, HandlerId id, Ready ready) {
   const bool lost_spare = spare_ && is_open(watched_) && !is_open(spare_);
   const int lost = (lost_spare ? spare_ : watched_).release();

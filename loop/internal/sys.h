@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What every system call of ours needs, and what platforms spell differently.
+/// Private. What every system call of ours needs, and what differs from platform to platform.
 #pragma once
 
 #include <poll.h>
@@ -32,7 +32,7 @@ inline void check_code(int code, const char* call) {
     fail(call, code);
 }
 
-/// poll(2), for ever without `max_wait`; may come back early. As exact as the system can.
+/// poll(2), without `max_wait` for ever; may return early. As exact as the system can be.
 [[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
 /// The steady clock that goes on while the machine is suspended.
 extern const clockid_t kBootClock;
@@ -44,30 +44,30 @@ extern const clockid_t kBootClock;
 /// The bit for "the peer will send no more"; 0 where poll(2) has none.
 extern const short kPollReadClosed;
 
-// Sockets of ours neither block, nor outlive an exec, nor raise SIGPIPE. A system without calls
-// that make them so at once leaves a moment in which an exec on another thread can inherit one.
+// Our sockets neither block, nor outlive an exec, nor raise SIGPIPE. Some systems cannot make one
+// so in one call. There a program that another thread starts meanwhile may inherit it.
 
 /// socket(2), for a stream.
 [[nodiscard]] int open_socket(int family) noexcept;
 /// accept(2), from such a socket.
 [[nodiscard]] int accept(int fd, sockaddr* address, socklen_t* size) noexcept;
-/// Makes a socket that came from elsewhere such a one, for everybody who shares it; throws.
+/// Makes a socket from elsewhere such a one, for all that share it; throws.
 void adopt_socket(int fd);
 /// The flags of each send(2).
 extern const int kSendFlags;
 /// Whether a unix address may be a name that is no path: NUL comes first.
 extern const bool kAbstractNames;
 
-/// What tells that a stream has moved bytes: how many there are to read, how many wait to be sent
-/// or how many more could be, and how many were sent so far, where that is known.
+/// Shows whether a stream has moved bytes. `input`: how many there are to read. `output`: how many
+/// wait to be sent, or how many more could be. `sent`: how many were sent so far, where known.
 struct StreamState {
   int input = 0;
   int output = 0;
   std::uint64_t sent = 0;
   friend bool operator==(const StreamState&, const StreamState&) = default;
 };
-/// Of a pipe or a connected stream socket: two equal ones, taken before and after a callback, say
-/// that it moved nothing. Nullopt for anything else, where nothing says so.
+/// For a pipe or a connected stream socket. If the states before and after a callback are equal,
+/// the callback moved nothing. Nullopt for any other file, where the system has no such numbers.
 [[nodiscard]] std::optional<StreamState> stream_state(int fd) noexcept;
 
 // ---- The same everywhere; for the platforms' own files
@@ -77,7 +77,7 @@ struct StreamState {
 /// A pipe, or a stream socket that does not listen.
 [[nodiscard]] bool is_stream(int fd) noexcept;
 
-/// Restores errno at the end of a scope, for what may run between a call and its caller's look.
+/// Restores errno at the end of a scope, for code that may run before a caller reads errno.
 class KeepErrno {
  public:
   KeepErrno() noexcept : saved_(errno) {}

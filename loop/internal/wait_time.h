@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. The length of a wait: as the kernel's calls want it, and what is left of it.
+/// Private. The length of a wait: in the units of the kernel's calls, and what is left of it.
 #pragma once
 
 #include <cerrno>
@@ -12,13 +12,13 @@
 
 namespace detent {
 
-/// The longest that some systems let select(2) and kevent(2) wait in one call is not much longer.
+/// For one call. Some systems let select(2) and kevent(2) wait not much longer.
 constexpr Duration kLongestWait = std::chrono::hours(24);
 
-/// Negative durations become 0, since the kernel knows none.
+/// Negative durations become 0, since the kernel refuses them.
 [[nodiscard]] timespec to_timespec(Duration d) noexcept;
 
-/// So that a wait is never short; at most INT_MAX.
+/// Rounds up, so that a wait is never short; at most INT_MAX.
 [[nodiscard]] int round_up_to_milliseconds(Duration positive) noexcept;
 
 /// For epoll_wait(2) and poll(2): -1 for ever, 0 not at all.
@@ -27,14 +27,14 @@ constexpr Duration kLongestWait = std::chrono::hours(24);
   return *max_wait <= Duration::zero() ? 0 : round_up_to_milliseconds(*max_wait);
 }
 
-/// Counts a maximum wait down, over interruptions and waits that the kernel cut short.
+/// Counts a maximum wait down, across interruptions and waits that the kernel ends early.
 class WaitTime {
  public:
   explicit WaitTime(std::optional<Duration> max_wait) : max_wait_(max_wait) {
     if (counts_down()) end_ = saturating_add(kernel_clock().now(), *max_wait);
   }
 
-  /// Nullopt: for ever. Never negative. Reads the clock only while there is something to count.
+  /// Nullopt: for ever. Never negative. Reads the clock only for a finite wait of more than zero.
   [[nodiscard]] std::optional<Duration> left() const;
 
  private:
@@ -44,9 +44,9 @@ class WaitTime {
   TimePoint end_;
 };
 
-/// Calls wait(left), which returns how much it found or -1, until it found something or the time is
-/// over: signals, and kernels that come back early, do not end it. Returns how much, or throws for
-/// any error but EINTR, naming `call`.
+/// Calls wait(left), which returns how much it found or -1, until it finds something or the time is
+/// over. Signals and early returns of the kernel do not end it. Returns how much it found. Throws
+/// for any error but EINTR, naming `call`.
 template <class Wait>
 int wait_in_full(const char* call, std::optional<Duration> max_wait, Wait wait) {
   const WaitTime time(max_wait);
@@ -58,8 +58,8 @@ int wait_in_full(const char* call, std::optional<Duration> max_wait, Wait wait) 
       continue;
     }
     if (errno != EINTR) sys::fail(call);
-    // In any case, since g++ 12's thread sanitizer, which does not know all of the waits, puts a
-    // signal's handler off until it sees a call that it knows.
+    // Called even without a need for the time. The thread sanitizer of g++ 12 delays signal
+    // handlers until a call that it knows. It does not know all of the waits.
     static_cast<void>(kernel_clock().now());
   }
 }

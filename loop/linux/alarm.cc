@@ -9,8 +9,8 @@
 namespace detent {
 namespace {
 
-// A settime takes back a pending expiry, level-triggered pollers included, so the descriptor is
-// never read: each timer wake-up costs the settime alone.
+// timerfd_settime(2) clears a pending expiry, for level-triggered pollers too. So the descriptor is
+// never read, and a timer wake-up costs this one call.
 class TimerfdAlarm final : public Alarm {
  public:
   explicit TimerfdAlarm(ClockId id)
@@ -21,7 +21,7 @@ class TimerfdAlarm final : public Alarm {
   [[nodiscard]] int fd() const noexcept override { return timer_.fd(); }
 
  private:
-  // An absolute time of 0 would disarm; the instant after it has passed just as well.
+  // An absolute time of 0 would disarm. One nanosecond later has passed just as well.
   void arm_at(Duration since_epoch) override {
     set(to_timespec(std::max(since_epoch, Duration(1))));
   }

@@ -17,10 +17,10 @@ namespace {
 
 // io_uring_setup(2). All of it is in Linux 6.1.
 constexpr unsigned kFlags =
-    IORING_SETUP_SINGLE_ISSUER   // one thread, so that the kernel locks less
-    | IORING_SETUP_R_DISABLED    // until the first use, which tells whose
+    IORING_SETUP_SINGLE_ISSUER   // one thread submits, so the kernel locks less
+    | IORING_SETUP_R_DISABLED    // until the first use, which decides whose ring it is
     | IORING_SETUP_SUBMIT_ALL    // a request that fails does not hold up those behind it
-    | IORING_SETUP_TASKRUN_FLAG  // says when there is work
+    | IORING_SETUP_TASKRUN_FLAG  // shows when there is work
     | IORING_SETUP_CQSIZE;
 
 int set_up(unsigned requests, io_uring_params& params) noexcept {
@@ -56,8 +56,8 @@ int enable(const UniqueFd& ring) noexcept {
 
 }  // namespace
 
-// The kernel looks for the ring whose workers are to be shared after it has looked at everything
-// else, and there is none: so no ring comes of it (io_uring_setup(2), IORING_SETUP_ATTACH_WQ).
+// Asks to share the workers of a ring that does not exist. The kernel checks this after everything
+// else, so it makes no ring (io_uring_setup(2), IORING_SETUP_ATTACH_WQ).
 std::string io_uring_absence() {
   const sys::KeepErrno keep;
   io_uring_params params = make_params(1, RingWork::deferred);
@@ -95,8 +95,8 @@ IoUring::IoUring(unsigned requests, unsigned completions, RingWork work)
   for (unsigned i = 0; i < params_.sq_entries; ++i) numbers[i] = i;
 }
 
-// Closing alone is not enough: the kernel ends a ring later, and not before a forked child has let
-// go of it too. The cancelled requests let go of their files in enter().
+// Closing alone is not enough: the kernel ends a ring later, and not before a forked child has
+// closed it too. The cancelled requests release their files in enter().
 IoUring::~IoUring() {
   io_uring_sync_cancel_reg all = {};
   all.fd = -1;
@@ -112,7 +112,7 @@ unsigned IoUring::pushed() const noexcept {
 }
 
 // The kernel sets the first flag after it has queued the work, which may be done by then. So the
-// flag can be set, and stay so, where there is nothing to do.
+// flag can be set, and stay set, while there is nothing to do.
 bool IoUring::may_have_work() const noexcept {
   const unsigned flags = load(queues_.at<unsigned>(params_.sq_off.flags));
   return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
@@ -146,7 +146,7 @@ int IoUring::enter(std::optional<Duration> max_wait) noexcept {
                                                  &wait, sizeof wait));
   if (result != -1 || errno == ETIME) return std::max(result, 0);
   if (errno == EBADFD && enable(fd_) == 0) return enter(max_wait);
-  // There are so many completions that it will not wait for more.
+  // EBUSY: so many completions are waiting that the kernel does not wait for more.
   return errno == EBUSY ? 0 : -1;
 }
 

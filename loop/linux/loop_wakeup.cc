@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// An eventfd with two numbers. The loop watches one; the other is for signals alone. So nothing is
-// ever written to, or read from, a number that other code may have closed, and whose file may be
-// another by now. epoll watches the file, so it hears the signals even then.
+// An eventfd with two numbers. The loop watches one, and writes and reads signals by the other. So
+// it does not use a number that other code may have closed and reused, unless the other number
+// fails. epoll watches the file, so signals reach it even then.
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@
 namespace detent {
 namespace {
 
-// Low numbers are those that other code had before, and may close once too often.
+// Other code uses low numbers, and may close one of them once too often.
 constexpr int kOutOfTheWay = 100;
 
 int duplicate(int fd) noexcept {
@@ -24,15 +24,15 @@ int duplicate(int fd) noexcept {
   return high != -1 ? high : ::fcntl(fd, F_DUPFD_CLOEXEC, 0);  // the limit is low
 }
 
-// fcntl(2), but not by the C library's function, whose own instructions would be a good part of
-// those of a wake-up.
+// fcntl(2) without the C library's function, whose instructions would be a large part of those of a
+// wake-up.
 int ask(const UniqueFd& fd, int question, int argument) noexcept {
   return static_cast<int>(::syscall(SYS_fcntl, fd.fd(), question, argument));
 }
 
-// F_DUPFD_QUERY, which glibc does not name yet: whether two numbers mean one file. Linux
-// before 6.10 says EINVAL, and so does valgrind, with a warning. Then F_GETFD tells at least
-// whether it is open.
+// F_DUPFD_QUERY: whether two numbers mean one file. glibc does not name it yet. Linux before 6.10
+// answers EINVAL, and so does valgrind, with a warning. Then F_GETFD at least shows whether the
+// number is open.
 constexpr int kIsSameFile = 1027;
 constexpr int kYes = 1;
 static_assert(kYes == FD_CLOEXEC, "F_GETFD's answer too");
@@ -60,7 +60,7 @@ void LoopWakeup::signal() const noexcept {
   if (!write_one(first_.load())) write_one(second_.load());
 }
 
-// Each write is an edge, though nobody has read what was there before.
+// Each write is an edge, even if the signals before it were not read.
 Interest LoopWakeup::interest(const Poller& poller) noexcept {
   const bool edge = poller.capabilities().edge;
   return {.readable = true, .trigger = edge ? Trigger::edge : Trigger::level};
@@ -71,14 +71,14 @@ bool LoopWakeup::clear() noexcept {
   return ::read(first_.load(), &count, sizeof count) != -1;
 }
 
-// Where edges are told nothing has to be read, and in place of that call there is one that asks.
+// With edges nothing has to be read. Instead of that call there is one that checks the file.
 bool LoopWakeup::is_whole() noexcept {
   const bool whole = edge_ ? ask(watched_, question_, spare_.fd()) == kYes : clear();
   return whole || find_out();
 }
 
-// A level that is not readable: another file was, or other code has read this one. Where the kernel
-// cannot compare the first is assumed.
+// With a level, nothing to read means that another file was ready, or that other code read this
+// one. Where the kernel cannot compare the files, assumes another file.
 [[gnu::noinline]] bool LoopWakeup::find_out() noexcept {
   if (!spare_) return true;
   const int same = ask(watched_, kIsSameFile, spare_.fd());

@@ -17,8 +17,8 @@ const char* trusted_environment(const char* name) noexcept { return ::secure_get
 const clockid_t kBootClock = CLOCK_BOOTTIME;
 const short kPollReadClosed = POLLRDHUP;
 
-// Here a time server lets both clocks run faster or slower (clock_gettime(2)), so what is left is
-// how exactly they can be read; a sandbox that has a kernel of its own may be less exact.
+// On Linux a time server makes both clocks run faster or slower (clock_gettime(2)). So this is only
+// how exactly they can be read. A sandbox with a kernel of its own may be less exact.
 Duration wall_drift(Duration /*passed*/) noexcept { return std::chrono::microseconds(100); }
 
 int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait) {
@@ -48,7 +48,7 @@ std::optional<StreamState> stream_state(int fd) noexcept {
   StreamState state;
   ::ioctl(fd, FIONREAD, &state.input);
   ::ioctl(fd, TIOCOUTQ, &state.output);
-  // What was sent may have been acknowledged, and so have left the queue, before anybody looks.
+  // Sent bytes may be acknowledged, and so leave the queue, before the second reading.
   tcp_info info = {};
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0) state.sent = info.tcpi_bytes_sent;

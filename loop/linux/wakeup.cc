@@ -13,7 +13,7 @@ Wakeup::Wakeup() : fd_(sys::check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eve
 
 Wakeup::~Wakeup() = default;
 
-// Both ignore EAGAIN: a counter that is full is readable, one that is empty is not (eventfd(2)).
+// Both ignore EAGAIN: a full counter is readable, an empty one is not (eventfd(2)).
 void Wakeup::signal() const noexcept {
   const sys::KeepErrno keep;
   const std::uint64_t one = 1;

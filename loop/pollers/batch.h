@@ -14,7 +14,7 @@ namespace detent {
 /// Never grows: look at room() before push().
 class Batch {
  public:
-  /// Throws std::invalid_argument for no room at all: a wait could tell nothing.
+  /// Throws std::invalid_argument for no room at all, since a wait could report nothing.
   explicit Batch(std::span<Event> room) : room_(room) {
     if (room.empty()) [[unlikely]]
       throw std::invalid_argument("Poller::wait: no room for an event");
@@ -34,8 +34,8 @@ class Batch {
   std::size_t size_ = 0;
 };
 
-/// What each Poller::wait is: calls fill(batch) and returns what that has told. An error does not
-/// cost the caller what was told before it: the next wait throws it, if it lasts.
+/// The frame of each Poller::wait: calls fill(batch) and returns the events. An error after some
+/// events is dropped, so that the caller gets them. The next wait throws it, if it lasts.
 template <class Fill>
 [[gnu::always_inline]] inline std::span<Event> fill_batch(std::span<Event> room, Fill fill) {
   Batch batch(room);

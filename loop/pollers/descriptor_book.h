@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What a poller knows of each descriptor number; it gives the errors that all pollers
-/// have in common, whatever the kernel would say.
+/// Private. What a poller knows of each descriptor number. Throws the errors that all pollers have
+/// in common, whatever the kernel would answer.
 #pragma once
 
 #include <fcntl.h>
@@ -24,13 +24,13 @@ struct BookEntry {
   bool changed = false;      ///< Listed as changed.
 };
 
-/// The registrations by descriptor number, and a list of those that have changed since the last
-/// wait, in the order in which they did. As long as the highest number needs; it does not shrink.
+/// The registrations by descriptor number, and a list of those that changed since the last wait,
+/// oldest first. As long as the highest number needs; it does not shrink.
 template <class Entry>
 class DescriptorBook {
  public:
-  /// What Poller::add does. `admit(entry)` asks the kernel, and throws if it will not have it: then
-  /// nothing has happened. Throws file_exists for a registered number, and bad_file_descriptor for
+  /// What Poller::add does. `admit(entry)` asks the kernel, and throws if the kernel refuses; then
+  /// nothing has changed. Throws file_exists for a registered number, and bad_file_descriptor for
   /// one that cannot be open.
   template <class Admit>
   void add(int fd, HandlerId id, Admit admit) {
@@ -39,11 +39,11 @@ class DescriptorBook {
     if (find(fd) != nullptr) call.fail(EEXIST);
     const auto index = static_cast<std::size_t>(fd);
     if (index >= entries_.size()) {
-      // A wild number must not make the book grow. Rarely asked, since the book grows by doubling.
+      // A number that is not open must not make the book grow. The book doubles, so this is rare.
       if (::fcntl(fd, F_GETFD) == -1) call.fail(errno);
       entries_.resize(std::max(index + 1, entries_.size() * 2));
     }
-    changed_.reserve(entries_.size());  // so that noting a change cannot fail
+    changed_.reserve(entries_.size());  // so that note_change() cannot fail
     if (++last_serial_ == 0) ++last_serial_;
     Entry& entry = entries_[index];
     entry.id = id;
@@ -100,8 +100,8 @@ class DescriptorBook {
     entry.changed = true;
   }
   [[nodiscard]] bool has_changes() const noexcept { return !changed_.empty(); }
-  /// Takes the first number off the list; it may have been removed meanwhile, and be registered
-  /// anew.
+  /// Takes the first number off the list. Its registration may have ended since, and a new one
+  /// begun.
   int take_change() noexcept {
     const int fd = changed_[taken_++];
     if (taken_ == changed_.size()) drop_taken();
@@ -117,7 +117,7 @@ class DescriptorBook {
 
   std::vector<Entry> entries_;
   std::vector<int> changed_;
-  std::size_t taken_ = 0;  // of them; not all, or they are dropped
+  std::size_t taken_ = 0;  // so many of changed_, but never all: then they are dropped
   std::uint32_t last_serial_ = 0;
 };
 

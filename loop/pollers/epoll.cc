@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // epoll(7). One file, since a poller is one class. What the code below works around:
 //  - A registration belongs to the open file *and* the number. If the number is closed while a
-//    duplicate of the file lives, events go on under the old number and nobody can remove them:
-//    epoll_ctl says EBADF or, when the number is taken again, ENOENT. Closing the epoll descriptor
-//    is the only way out (rebuild()). While nobody changes such a registration nothing tells it
-//    from a living one that is ready for ever, so now and then what is ready in some waits running
-//    is registered anew, to find out (probe_for_ghosts()).
-//  - A registration with an empty mask still reports EPOLLHUP and EPOLLERR, at every wait. So an
-//    empty interest is taken out of the kernel.
+//    duplicate of the file lives, events go on under the old number. Such a registration is called
+//    a ghost here. epoll_ctl cannot remove it: it fails with EBADF or, when the number is in use
+//    again, with ENOENT. Only closing the epoll descriptor ends it (rebuild()). A ghost looks like
+//    a living descriptor that is always ready. So now and then the poller registers anew what was
+//    ready in several waits running (probe_for_ghosts()). This fails for a ghost.
+//  - A registration with an empty mask still reports EPOLLHUP and EPOLLERR, at every wait. So the
+//    poller removes an empty interest from the kernel.
 //  - After EPOLLONESHOT fired, the registration is there with an empty mask and reports nothing.
 #include <sys/epoll.h>
 
@@ -29,10 +29,11 @@ namespace detent {
 namespace {
 
 constexpr std::uint32_t kNotInKernel = 0;
-constexpr std::uint32_t kFired = EPOLLONESHOT;  // alone it is no mask of ours
+constexpr std::uint32_t kFired = EPOLLONESHOT;  // never a mask that we install
 
-// The waits of a probe, and those between two probes. Where there are many, each comes in every
-// second, third, ... wait only, as the batches have room: a prime number lets all get their turn.
+// The number of waits in a probe, and between two probes. When more are ready than a batch holds,
+// each comes only in every second, third, ... wait. Since 991 is prime, a probe still meets each of
+// them in time.
 constexpr int kWaitsOfAProbe = 8;
 constexpr int kWaitsBetweenProbes = 991;
 
@@ -45,7 +46,7 @@ constexpr bool is_level(std::uint32_t installed) {
 std::uint32_t to_mask(Interest interest) {
   if (interest.empty()) return kNotInKernel;
   std::uint32_t mask = 0;
-  // Asked of a writer alone, EPOLLRDHUP would come at every wait while the peer still reads.
+  // For a writer alone, EPOLLRDHUP would come at every wait while the peer still reads.
   if (interest.readable) mask |= EPOLLIN | EPOLLRDHUP;
   if (interest.writable) mask |= EPOLLOUT;
   if (interest.priority) mask |= EPOLLPRI;
@@ -84,14 +85,14 @@ class EpollPoller final : public Poller {
   [[nodiscard]] int native_handle() override;
 
  private:
-  // Wanted and installed are compared before each wait, so that an interest that is switched on and
-  // off within a turn costs no system call. As large as a power of two, so that finding one is
+  // Before each wait the poller compares wanted with installed. So an interest that is switched on
+  // and off within a turn costs no system call. The size is a power of two, which makes indexing
   // quick.
   struct alignas(32) Entry : BookEntry {
     std::uint32_t wanted = kNotInKernel;
     std::uint32_t installed = kNotInKernel;
-    std::uint32_t seen = 0;  // in which wait of a probe, if in all that it had before
-    bool lost = false;       // the number means another file than the one that was registered
+    std::uint32_t seen = 0;  // the last wait of a probe, if it came in all waits of it so far
+    bool lost = false;       // the number does not mean the registered file any more
   };
 
   static_assert(sizeof(Entry) == 32);
@@ -100,7 +101,7 @@ class EpollPoller final : public Poller {
     return UniqueFd(sys::check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
   }
 
-  // The serial number tells a registration from a later one of the same descriptor number.
+  // The serial distinguishes a registration from a later one of the same number.
   int control(int operation, int fd, const Entry& entry) const noexcept {
     epoll_event event = {};
     event.events = entry.wanted;
@@ -132,21 +133,21 @@ class EpollPoller final : public Poller {
   }
 
   UniqueFd epoll_ = make_epoll();
-  UniqueFd outer_;  // what native_handle() gave out: an epoll that watches epoll_
+  UniqueFd outer_;  // native_handle(): an epoll that watches epoll_
   DescriptorBook<Entry> book_;
   std::vector<epoll_event> native_;
   bool has_pwait2_ = true;
-  bool has_ghosts_ = false;  // the kernel reports what cannot be removed by number
+  bool has_ghosts_ = false;  // the kernel reports registrations that epoll_ctl cannot remove
   int waits_before_probe_ = kWaitsBetweenProbes;
   int probe_waits_left_ = kWaitsOfAProbe;
-  std::uint32_t probe_wait_ = 1;  // counts those of all probes
+  std::uint32_t probe_wait_ = 1;  // counts the waits of all probes
 };
 
 void EpollPoller::add(int fd, Interest interest, HandlerId id) {
   book_.add(fd, id, [&](Entry& entry) {
     entry.wanted = to_mask(interest);
-    // At once, so that the errors reach the caller; an empty interest too, for the same answers.
-    // EEXIST: the file came back under a number that was removed only after it had been closed.
+    // At once, so that the caller gets the errors; an empty interest too, for the same errors.
+    // EEXIST: the number was closed before it was removed, and now means the same file again.
     const bool added = control(EPOLL_CTL_ADD, fd, entry) == 0 ||
                        (errno == EEXIST && control(EPOLL_CTL_MOD, fd, entry) == 0);
     const bool silent = entry.wanted == kNotInKernel;
@@ -168,7 +169,7 @@ void EpollPoller::modify(int fd, Interest interest, HandlerId id) {
 
 void EpollPoller::remove(int fd) {
   Entry& entry = book_.at({"Poller::remove", fd});
-  // Fails when the number was closed; then the kernel has forgotten it, or wait() will notice.
+  // Fails when the number was closed. Then the kernel has forgotten it, or wait() will notice.
   if (entry.installed != kNotInKernel) control(EPOLL_CTL_DEL, fd, entry);
   book_.remove(entry);
 }
@@ -199,7 +200,7 @@ void EpollPoller::apply_pending(Batch& batch) {
 
 inline void EpollPoller::report(const epoll_event& native, Batch& batch) {
   Entry& entry = book_.entry_of_known_number(static_cast<std::uint32_t>(native.data.u64));
-  // By far the commonest: somebody waits for something to read, and there is.
+  // By far the most common event: a descriptor is watched for reading, and is readable.
   const bool plain = native.events == EPOLLIN && entry.serial == native.data.u64 >> 32U &&
                      (entry.installed & (EPOLLIN | EPOLLONESHOT)) == EPOLLIN;
   if (plain) [[likely]] {
@@ -210,11 +211,11 @@ inline void EpollPoller::report(const epoll_event& native, Batch& batch) {
 }
 
 void EpollPoller::report_other(const epoll_event& native, Entry& entry, Batch& batch) {
-  // One that is to be silent is heard when the number came to mean another file before its pause:
-  // that file was then taken out instead.
+  // A silent registration can still report. Its number came to mean another file before the pause,
+  // so the kernel removed that file instead.
   if (entry.serial != native.data.u64 >> 32U || is_silent(entry.installed)) {
     note_ghost();
-    batch.push({});  // reached nobody
+    batch.push({});  // for no registration
     return;
   }
   if ((entry.installed & EPOLLONESHOT) != 0) entry.installed = kFired;
@@ -239,7 +240,7 @@ void EpollPoller::report_other(const epoll_event& native, Entry& entry, Batch& b
 
 void EpollPoller::wait_with_care(Batch& batch, std::optional<Duration> max_wait) {
   const bool probes = waits_before_probe_ == 0;
-  if (probes) waits_before_probe_ = 1;  // in the next wait, unless it comes to it in this one
+  if (probes) waits_before_probe_ = 1;  // if this wait returns early, the next one probes
   apply_pending(batch);
   const std::size_t ended = batch.size();
   if (batch.full()) return;
@@ -247,8 +248,8 @@ void EpollPoller::wait_with_care(Batch& batch, std::optional<Duration> max_wait)
   if (probes) probe_for_ghosts(found, batch.events().subspan(ended));
 }
 
-// A probe takes some waits, since an honest descriptor is seldom ready in each. A full batch ends
-// it, as others may be ready beside those in it.
+// A probe takes several waits, since a real descriptor is seldom ready in each. A full batch ends
+// the probe, since more may be ready than it holds.
 void EpollPoller::probe_for_ghosts(Found found, std::span<Event> events) {
   const bool full = found.size() == native_.size();
   const bool decides = full || probe_waits_left_ == 1;
@@ -265,7 +266,7 @@ void EpollPoller::probe_for_ghosts(Found found, std::span<Event> events) {
   if (decides && !has_ghosts_) waits_before_probe_ = kWaitsBetweenProbes;
 }
 
-// The kernel looks the registration up by its number and the file that this means by now.
+// The kernel finds a registration by its number and by the file that the number means now.
 void EpollPoller::register_anew(const epoll_event& native, Entry& entry, Event& event) {
   if (!is_level(entry.installed)) return;
   const auto fd = static_cast<int>(static_cast<std::uint32_t>(native.data.u64));
@@ -289,7 +290,7 @@ int EpollPoller::wait_in_kernel(std::optional<Duration> max_wait) {
       });
 }
 
-// Whoever watches the handle must not notice a rebuild, so it cannot be epoll_ itself.
+// A loop that watches the handle must not notice a rebuild, so it cannot be epoll_ itself.
 int EpollPoller::native_handle() {
   if (!outer_) {
     UniqueFd outer = make_epoll();
@@ -299,19 +300,19 @@ int EpollPoller::native_handle() {
   return outer_.fd();
 }
 
-// Closing the old epoll is what ends the registrations that cannot be removed. Without a free
-// descriptor for a new one the ghosts stay until there is.
+// Closing the old epoll ends the ghosts. They stay while there is no free descriptor for a new
+// epoll.
 void EpollPoller::rebuild() {
   UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
   if (!fresh) return;
   if (outer_) {
-    // Not left to closing: a forked child may hold the old one too.
+    // Closing would not be enough: a forked child may hold the old one too.
     ::epoll_ctl(outer_.fd(), EPOLL_CTL_DEL, epoll_.fd(), nullptr);
     watch_epoll(outer_.fd(), fresh.fd());
   }
   book_.for_each([this](int fd, Entry& entry) {
     if (entry.installed == kNotInKernel) return;
-    // Only the old epoll can tell; the new one would take whatever the number means by now.
+    // Only the old epoll can refuse; the new one would accept any file that the number means now.
     entry.lost = control(EPOLL_CTL_DEL, fd, entry) == -1;
     const bool fired = entry.installed == kFired && !entry.lost;
     entry.installed = kNotInKernel;

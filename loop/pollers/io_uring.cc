@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: BSL-1.0
 // io_uring(7) as a poller. One file, since a poller is one class. Each descriptor has a request
-// that completes once, when it is ready (IORING_OP_POLL_ADD); the next wait pushes it again, and
-// submits it with the call that waits. If the descriptor is still ready then, it completes at once:
-// a level. What the code below minds:
-//  - A request holds its file: while it is in flight, closing the descriptor closes nothing, and
+// that completes once, when it is ready (IORING_OP_POLL_ADD). The next wait pushes it again, and
+// submits it in the waiting call. If the descriptor is still ready then, it completes at once: a
+// level. What the code below works around:
+//  - A request holds its file. While it is in flight, closing the descriptor closes nothing, and
 //    the other side sees no end of file. So remove() withdraws the request, and enters until the
-//    kernel has let go. Not by IORING_OP_POLL_REMOVE: a request that was woken for what has been
-//    read since survives that.
-//  - A completion older than this wait may be out of date: re-check it with poll(2). And a
-//  wake-up's
-//    completion has the wake-up's bits, which can be too few (an error that can be read) or too
-//    many (POLLPRI with any data). About both poll(2) is asked. What comes with the wait and says
-//    readable or writable is believed: so a busy loop, and one that sleeps, make one call a wait.
-//  - POLLPRI is no reason to wake a request, but urgent data comes with POLLRDBAND.
-//  - POLLRDHUP completes every request, asked for or not: once the peer has sent its last, a writer
-//    would be told for ever. Its request has to be one that goes on (IORING_POLL_ADD_MULTI), which
-//    tells what is there when it is armed and then what is new.
-//  - A ring that defers its work wakes nobody who sleeps on its descriptor with epoll or another
-//    ring. It is replaced by one that does not when the native handle is asked for.
+//    kernel has released it. IORING_OP_POLL_REMOVE would not do: a request survives it that was
+//    woken for data that has been read since.
+//  - A completion older than this wait may be out of date: re-check it with poll(2). So may one
+//    from a wake-up: its bits can be too few (a readable error) or too many (POLLPRI with any
+//    data). Believe a completion that comes with the wait and says readable or writable. So a busy
+//    loop, and one that sleeps, make one call a wait.
+//  - POLLPRI alone does not wake a request, but urgent data also brings POLLRDBAND.
+//  - POLLRDHUP completes every request, asked for or not. So once the peer has sent its last, a
+//    writer's request would complete for ever. Such a writer needs a request that goes on
+//    (IORING_POLL_ADD_MULTI). That completes with what is there when it is armed, then with what is
+//    new.
+//  - A ring that defers its work wakes no thread that sleeps on its descriptor with epoll or
+//    another ring. native_handle() replaces it by one that does not defer.
 //  - A ring belongs to the thread that enters it first. Another thread gets a new one, in which the
-//    next wait arms all descriptors again. The old ring is the kernel's to end, which takes it some
-//    milliseconds: as long it holds the files of requests that were in flight.
-// A thread of the kernel's that submits (IORING_SETUP_SQPOLL) would keep its maker's privileges.
+//    next wait arms all descriptors again. The kernel ends the old ring some milliseconds later.
+//    Until then it holds the files of the requests that were in flight.
+// Not used: IORING_SETUP_SQPOLL, whose kernel thread would keep its maker's privileges.
 #include "io_uring.h"
 
 #include <linux/io_uring.h>
@@ -47,8 +47,8 @@
 namespace detent {
 namespace {
 
-// One enter submits that many requests, and the kernel keeps that many completions without
-// allocating. More take more calls, and are not lost.
+// One enter() submits up to kRequests, and the kernel keeps kCompletions without allocating. More
+// take more calls, and are not lost.
 constexpr unsigned kRequests = 256;
 constexpr unsigned kCompletions = 4096;
 
@@ -59,10 +59,10 @@ short to_mask(Interest interest) {
   return static_cast<short>(interest.priority ? mask | POLLRDBAND : mask);
 }
 
-// Whether it can be believed though it comes from a wake-up.
+// Whether the bits are right even if they come from a wake-up.
 bool is_plain(int mask) { return (mask & (POLLIN | POLLOUT)) != 0 && (mask & POLLPRI) == 0; }
 
-// Not the address of something of the thread's own, which the next thread may have after its end.
+// A number, since a later thread may get the address of an ended thread's variable.
 std::uint64_t this_thread() noexcept {
   static std::atomic<std::uint64_t> last = 0;
   thread_local const std::uint64_t number = ++last;
@@ -85,17 +85,17 @@ class IoUringPoller final : public Poller {
   [[nodiscard]] int native_handle() override;
 
  private:
-  // Listed as changed while what is wanted is not what is in flight.
+  // Listed as changed while the wanted mask is not the one in flight.
   struct Entry : BookEntry {
     std::uint32_t arming = 0;  // which request
     short wanted = kNothing;
     short armed = kNothing;  // what the request in flight asks for
     bool one_shot = false;
-    bool half_closed = false;  // the peer has sent its last, which was not asked for
-    bool told = false;         // the request in flight, which goes on, has to be renewed
+    bool half_closed = false;  // the peer has sent its last, though POLLRDHUP was not asked for
+    bool told = false;         // the request in flight goes on, and has to be renewed
   };
 
-  // What comes back with a completion: the descriptor, and which of its requests it was.
+  // Comes back with a completion: the descriptor, and which of its requests this is.
   static std::uint64_t mark_of(int fd, const Entry& entry) noexcept {
     return (std::uint64_t{entry.arming} << 32U) | static_cast<std::uint32_t>(fd);
   }
@@ -103,7 +103,7 @@ class IoUringPoller final : public Poller {
   static int told_for(const Entry& entry) noexcept {
     return entry.wanted | POLLERR | POLLHUP | POLLNVAL;
   }
-  // Null unless that is awaited: what was withdrawn completes as well, even as ready.
+  // Null unless the request is awaited. A withdrawn request completes as well, even as ready.
   Entry* find(std::uint64_t mark) noexcept {
     Entry* entry = book_.find(fd_of(mark));
     if (entry == nullptr || entry->armed == kNothing || entry->told) return nullptr;
@@ -136,8 +136,8 @@ class IoUringPoller final : public Poller {
   DescriptorBook<Entry> book_;
   std::vector<pollfd> to_recheck_;
   std::uint32_t last_arming_ = 0;
-  bool pollable_ = false;    // somebody may sleep on the native handle
-  std::uint64_t owner_ = 0;  // of the ring: a thread, or none as yet
+  bool pollable_ = false;    // another loop may sleep on the native handle
+  std::uint64_t owner_ = 0;  // the ring's thread; 0: none as yet
   Affinity affinity_;
 };
 
@@ -154,7 +154,7 @@ void IoUringPoller::add(int fd, Interest interest, HandlerId id) {
   submit_changes();
 }
 
-// Makes the ring this thread's.
+// Makes sure that the ring is this thread's.
 void IoUringPoller::come_here(const char* call) {
   const std::uint64_t thread = this_thread();
   if (owner_ == thread) return;
@@ -193,11 +193,11 @@ void IoUringPoller::remove(int fd) {
   ring_->submit_and_reap();
   while (ring_->work()) {
   }
-  // What was withdrawn would keep the native handle readable.
+  // Completions of withdrawn requests would keep the native handle readable.
   while (ring_->front() != nullptr && find(ring_->front()->user_data) == nullptr) ring_->pop();
 }
 
-// Out of memory the request stays, and its file, until it completes; nobody hears of it.
+// Out of memory, the request keeps its file until it completes, which is not reported.
 void IoUringPoller::forget(int fd, Entry& entry) noexcept {
   if (entry.armed != kNothing && ring_->make_room(1)) disarm(fd, entry);
   book_.remove(entry);
@@ -231,7 +231,7 @@ void IoUringPoller::disarm(int fd, Entry& entry) noexcept {
   request.opcode = IORING_OP_ASYNC_CANCEL;
   request.fd = -1;
   request.addr = mark_of(fd, entry);
-  request.user_data = UINT64_MAX;  // nobody's
+  request.user_data = UINT64_MAX;  // no entry's mark
   request.flags = IOSQE_CQE_SKIP_SUCCESS;
   ring_->push(request);
   entry.armed = kNothing;
@@ -278,7 +278,7 @@ bool IoUringPoller::gather(Batch& batch, bool old_news) {
   return found;
 }
 
-// False for what concerns nobody.
+// False for a completion that no entry awaits.
 bool IoUringPoller::take(const io_uring_cqe& completion, Batch& batch, bool old_news) {
   const int fd = fd_of(completion.user_data);
   const int result = completion.res;
@@ -299,7 +299,7 @@ bool IoUringPoller::take(const io_uring_cqe& completion, Batch& batch, bool old_
   return true;
 }
 
-// False for a completion that says nothing to the entry, and after which its request goes on.
+// False for a completion without wanted bits, if the request goes on.
 bool IoUringPoller::settle(const io_uring_cqe& completion, Entry& entry) noexcept {
   const bool in_flight = (completion.flags & IORING_CQE_F_MORE) != 0;
   if (completion.res > 0) entry.half_closed |= (completion.res & ~entry.wanted & POLLRDHUP) != 0;
@@ -330,7 +330,7 @@ void IoUringPoller::report(int fd, Entry& entry, int mask, Batch& batch) {
 
 int IoUringPoller::native_handle() {
   come_here("Poller::native_handle");
-  // From now on somebody may sleep on the handle without a wait() before.
+  // From now on another loop may sleep on the handle without a wait() before.
   if (!pollable_) replace_ring(RingWork::at_any_call);
   pollable_ = true;
   submit_changes();

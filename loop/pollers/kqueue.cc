@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// kqueue(2). What the code below minds:
-//  - Reading and writing are two filters, so two registrations and two events for a descriptor;
-//    here they are put together.
-//  - EV_ADD of what is there changes little and tells nobody, and the systems differ in what: so a
-//    filter that has to change is taken out and put in again.
-//  - Closing a descriptor drops its filters in silence, even while a duplicate lives.
-//  - A change that fails takes a place among the events, and the call then does nothing else.
-//  - macOS refuses to watch the writing end of a pipe that nobody reads any more. That is writable,
-//    as a write fails at once. While it is wanted as a level, each wait asks anew, in a call of its
-//    own, so that the others are heard as well.
+// kqueue(2). What the code below works around:
+//  - Reading and writing are two filters, so a descriptor has two registrations and two events. The
+//    poller merges the events.
+//  - EV_ADD of a filter that is there changes little, without an error, and the systems differ in
+//    what it changes. So the poller deletes a filter that has to change, and adds it again.
+//  - Closing a descriptor drops its filters without an event, even while a duplicate lives.
+//  - A change that fails takes a place among the events, and then the call returns no other events.
+//  - macOS refuses to watch the writing end of a pipe without a reader. Such an end is writable, as
+//    a write fails at once. While a level of it is wanted, each wait asks anew. It does so in a
+//    call of its own, so that it reports the other descriptors too.
 //  - A wait that a signal ends has applied its changes.
 #include "kqueue.h"
 
@@ -30,10 +30,10 @@ namespace {
 
 using Change = struct kevent;
 
-// What a filter is installed with.
+// The flags with which a filter is installed.
 using Flags = unsigned;
 constexpr Flags kAbsent = 0;
-constexpr Flags kFired = EV_DISABLE;  // there, and silent: kqueue(2), EV_DISPATCH
+constexpr Flags kFired = EV_DISABLE;  // installed but silent: kqueue(2), EV_DISPATCH
 
 Flags to_flags(Trigger trigger) {
   constexpr Flags kPresent = EV_ADD | EV_ENABLE;
@@ -48,8 +48,9 @@ Flags to_flags(Trigger trigger) {
   return kPresent;
 }
 
-// An error shows as readable or writable, and the call that follows tells it: only some come with
-// EV_EOF and their number. EV_EOF of the writing filter says no more than that a write would fail.
+// An error shows as readable or writable, and the next read or write returns it. Only some errors
+// come with EV_EOF and their number. EV_EOF of the writing filter only means that a write would
+// fail.
 Ready to_ready(const Change& event) {
   const bool reading = event.filter == EVFILT_READ;
   return {.readable = reading,
@@ -86,18 +87,18 @@ class KqueuePoller final : public Poller {
     Flags reading = kAbsent;             // as installed
     Flags writing = kAbsent;             // as installed
     bool fired = false;                  // as a one-shot: silent until modified
-    bool renewed = false;                // an edge that is to be reported anew
+    bool renewed = false;                // an edge that has to be reported anew
     std::uint64_t reported_in_wait = 0;  // the last wait that reported it,
     std::size_t place = 0;               // and where in its batch
   };
-  // What the kernel does not report again, for a wait to tell.
+  // What the kernel does not report again, kept for a wait to report.
   struct Finding {
     int fd;
     std::uint32_t serial;
     Ready ready;
   };
 
-  // Null for a registration that has gone.
+  // Null when the registration has ended.
   Entry* find(const Change& change) noexcept {
     Entry* entry = book_.find(static_cast<int>(change.ident));
     return entry != nullptr && entry->serial == sys::mark_of(change) ? entry : nullptr;
@@ -133,7 +134,7 @@ void KqueuePoller::add(int fd, Interest interest, HandlerId id) {
     check_waitable(call);
     entry.interest = interest;
     note_changes(fd, entry, interest);
-    const int error = apply_pending();  // at once, so that the caller hears it
+    const int error = apply_pending();  // at once, so that the caller gets the error
     if (error == 0) return;
     note_changes(fd, entry, {});
     apply_pending();
@@ -154,7 +155,7 @@ void KqueuePoller::modify(int fd, Interest interest, HandlerId id) {
 
 void KqueuePoller::remove(int fd) { end(fd, book_.at({"Poller::remove", fd})); }
 
-// One of its two filters may be there when the other failed.
+// One of its two filters may be installed though the other failed.
 void KqueuePoller::end(int fd, Entry& entry) {
   entry.fired = false;
   note_changes(fd, entry, {});
@@ -182,14 +183,14 @@ bool KqueuePoller::note_change(int fd, const Entry& entry, int filter, Flags& in
   return true;
 }
 
-// When a descriptor was closed and its number reused, the new file would take a new filter. That
-// the other one is not there any more tells.
+// When a descriptor was closed and its number reused, the new file would accept a new filter. So
+// also change the other filter to what it is: this fails, since closing has dropped it.
 void KqueuePoller::note_check(int fd, const Entry& entry, int filter, Flags installed) {
   if (installed == kAbsent) return;
   push(fd, entry, filter, installed == kFired ? EV_DISABLE : EV_ENABLE);
 }
 
-// In a call of their own. The error of one that failed, or 0.
+// Applies the changes in a call of its own. Returns the error of one that failed, or 0.
 int KqueuePoller::apply_pending() {
   if (changes_.empty()) return 0;
   sys::apply(kqueue_.fd(), changes_);
@@ -201,7 +202,7 @@ int KqueuePoller::apply_pending() {
   return error;
 }
 
-// True when it is no error.
+// True when the failure is no error.
 bool KqueuePoller::note_failure(const Change& failed) {
   const auto fd = static_cast<int>(failed.ident);
   Entry* entry = find(failed);
@@ -252,12 +253,12 @@ void KqueuePoller::wait_in_kernel(Batch& batch, std::optional<Duration> max_wait
 void KqueuePoller::report(const Change& native, Batch& batch) {
   Entry* entry = find(native);
   if (entry == nullptr) return;
-  // The other half of a one-shot, which came later than the shot.
+  // The other filter of a one-shot, in a later wait than the first.
   if (entry->fired && entry->reported_in_wait != waits_) return;
   if (entry->interest.trigger == Trigger::one_shot) {
     (native.filter == EVFILT_READ ? entry->reading : entry->writing) = kFired;
     entry->fired = true;
-    book_.note_change(static_cast<int>(native.ident), *entry);  // silences the other half
+    book_.note_change(static_cast<int>(native.ident), *entry);  // silences the other filter
   }
   tell(*entry, to_ready(native), batch);
 }

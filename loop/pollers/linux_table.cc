@@ -6,8 +6,8 @@
 
 namespace detent {
 
-// epoll before io_uring: a program that gives up privileges after it made its ring still has them
-// in the ring.
+// epoll comes before io_uring: when a program gives up privileges after it made a ring, the ring
+// still has them.
 std::span<const PollerRow> platform_pollers() noexcept {
   static constexpr std::array kRows = {
       PollerRow{"epoll", &make_epoll_poller},

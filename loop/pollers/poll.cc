@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// poll(2). The kernel keeps nothing between two calls: the array below is all there is. An entry
-// that must be silent has its number's complement, which is negative, so that poll skips it: a
-// mask of 0 would still report POLLHUP and POLLERR.
+// poll(2). The kernel keeps nothing between two calls, so the array below holds all. An entry that
+// must be silent has its number's complement: poll skips negative numbers. A mask of 0 would still
+// report POLLHUP and POLLERR.
 #include <poll.h>
 
 #include <cstddef>

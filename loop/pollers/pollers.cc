@@ -76,7 +76,7 @@ void refuse_native_handle(const Poller& poller) {
 
 short to_poll_mask(Interest interest) noexcept {
   short mask = 0;
-  // Asked of a writer alone, it would come at every wait while the peer still reads.
+  // For a writer alone, POLLRDHUP would come at every wait while the peer still reads.
   if (interest.readable) mask |= POLLIN | sys::kPollReadClosed;
   if (interest.writable) mask |= POLLOUT;
   if (interest.priority) mask |= POLLPRI;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What the pollers have in common, and how the platform lists those that it has.
+/// Private. What the pollers have in common, and the platform's list of pollers.
 #pragma once
 
 #include <memory>
@@ -30,15 +30,15 @@ struct PollerRow {
 /// All the pollers that detent knows, the platform's default first.
 [[nodiscard]] std::span<const PollerRow> platform_pollers() noexcept;
 
-/// For pollers whose kernel would take everything: throws bad_file_descriptor, or
+/// For pollers whose kernel would accept any file: throws bad_file_descriptor, or
 /// operation_not_permitted for a regular file or a directory.
 void check_waitable(const PollerCall& call);
-/// For pollers that lack something: throws not_supported for what they have not.
+/// Throws not_supported for an interest that the poller's capabilities() do not have.
 void check_supported(const PollerCall& call, Interest interest, const Poller& poller);
 /// What native_handle() of a poller without one does: throws not_supported.
 [[noreturn]] void refuse_native_handle(const Poller& poller);
 
-/// As poll(2) spells it.
+/// In the bits of poll(2).
 [[nodiscard]] short to_poll_mask(Interest interest) noexcept;
 [[nodiscard]] Ready from_poll_mask(short mask) noexcept;
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// select(2). The kernel keeps nothing between two calls, overwrites the sets that it is given, and
-// looks at every number up to the highest. What the code below minds:
-//  - Numbers from FD_SETSIZE on do not fit the sets: they are refused.
-//  - A closed number fails the whole call with EBADF; fcntl(2) tells which one it is.
-//  - A closed number beyond the process's table of descriptors, which is as large in a forked child
-//    as what is open then, is not noticed: Linux leaves its bits as they were and does not count
-//    them. So the sets say nothing after 0, and more bits than counted mean that one is closed.
-//  - Hang-up shows as readable, an error as readable and writable.
+// select(2). The kernel keeps nothing between two calls. It overwrites the sets that it gets, and
+// checks every number up to the highest. What the code below works around:
+//  - Numbers from FD_SETSIZE on do not fit the sets, so add() refuses them.
+//  - A closed number fails the whole call with EBADF. The poller finds it with fcntl(2).
+//  - Linux does not notice a closed number beyond the process's table of descriptors. It leaves the
+//    bits as they were and does not count them. (A forked child's table is only as large as what is
+//    open.) So ignore the sets when the call returns 0. More bits than it counted mean a closed
+//    number.
+//  - A hang-up shows as readable, an error as readable and writable.
 #include <fcntl.h>
 #include <sys/select.h>
 

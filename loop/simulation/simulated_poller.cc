@@ -11,7 +11,7 @@
 namespace detent {
 namespace {
 
-// What a kernel tells: what was asked for, and what comes unasked.
+// What a kernel reports: what was asked for, and what comes unasked.
 Ready masked(Ready ready, Interest interest) {
   return ready & Ready{.readable = interest.readable || ready.hangup,
                        .writable = interest.writable,
@@ -53,7 +53,7 @@ void SimulatedPoller::remove(int fd) {
   entries_.erase(fd);
 }
 
-// What to tell of this descriptor now, if anything.
+// What to report of this descriptor now, if anything.
 std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   if (entry.interest.empty() || entry.silent) return std::nullopt;
   const auto [all, change] = simulation_.readiness(fd);
@@ -95,12 +95,12 @@ void SimulatedPoller::collect(Batch& batch) {
   was_full_ = batch.full();
 }
 
-// What is told leaves the order.
+// Removes what it reports from order_.
 void SimulatedPoller::collect_lap(Batch& batch) {
   std::erase_if(order_, [&](int fd) { return tell(fd, batch); });
 }
 
-// False when there is no room, or nothing to tell in this lap.
+// False when there is no room, or nothing to report in this lap.
 bool SimulatedPoller::tell(int fd, Batch& batch) {
   Entry& entry = entries_.at(fd);
   if (entry.lap == lap_ || batch.full()) return false;

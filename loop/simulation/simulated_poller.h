@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What Simulation::make_poller makes.
+/// Private. The poller that Simulation::make_poller makes.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace detent {
 
-/// Of one loop; what is ready, the simulation knows.
+/// For one loop. Asks the simulation what is ready.
 class SimulatedPoller final : public Poller {
  public:
   SimulatedPoller(Simulation& simulation, std::uint64_t seed)
@@ -33,10 +33,10 @@ class SimulatedPoller final : public Poller {
   struct Entry {
     Interest interest;
     HandlerId id;
-    Ready reported = {};       // edge: what has been told already
-    std::uint64_t change = 0;  // and of which change of the readiness
+    Ready reported = {};       // edge: what was reported already
+    std::uint64_t change = 0;  // and after which change of the readiness
     bool silent = false;       // one-shot: fired
-    std::uint64_t lap = 0;     // the last in which it was told
+    std::uint64_t lap = 0;     // the last that reported it
   };
 
   Entry& entry_of(int fd, const char* call);
@@ -51,7 +51,7 @@ class SimulatedPoller final : public Poller {
   std::mt19937_64 random_;
   std::map<int, Entry> entries_;
   std::vector<int> order_;
-  std::uint64_t lap_ = 0;  // in which each that is ready is told once, by however many waits
+  std::uint64_t lap_ = 0;  // reports each ready descriptor once, in one wait or more
   bool was_full_ = false;  // the last batch
 };
 

@@ -14,7 +14,7 @@
 namespace detent {
 namespace {
 
-// Any fixed day will do; a real one keeps printed dates readable.
+// Any fixed day would do; a real one keeps printed dates readable.
 constexpr TimePoint kStart{std::chrono::hours(24)};
 constexpr WallTime kWallStart{std::chrono::sys_days{std::chrono::year{2024} / 1 / 1}};
 
@@ -32,7 +32,7 @@ void check_not_negative(Duration d, const char* call) {
 
 }  // namespace
 
-// Readable for the pollers that ask the kernel by its wakeup, for SimulatedPoller by expired().
+// Pollers of the kernel see it ready by its wakeup, SimulatedPoller by expired().
 class Simulation::VirtualAlarm final : public Alarm {
  public:
   VirtualAlarm(Simulation& clock, ClockId id) : clock_(clock), id_(id) {
@@ -46,7 +46,7 @@ class Simulation::VirtualAlarm final : public Alarm {
   [[nodiscard]] bool expired() const noexcept {
     return deadline_ && (clock_was_set_ || *deadline_ <= time());
   }
-  /// Which change of the simulation armed it.
+  /// The number of the change that armed it.
   [[nodiscard]] std::uint64_t arming() const noexcept { return arming_; }
   /// In steady time; nullopt when disarmed, at the end of time, or beyond it.
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
@@ -145,7 +145,7 @@ void Simulation::set_wall(WallTime t) {
   signal_expired();
 }
 
-// As the kernel does when the distance of the two clocks has changed: timerfd_create(2).
+// The kernel does the same when the offset of the two clocks changed: timerfd_create(2).
 void Simulation::ring_wall_alarms() noexcept {
   for (VirtualAlarm* alarm : alarms_) alarm->clock_set();
 }

@@ -13,7 +13,7 @@
 namespace detent {
 namespace {
 
-// Of the thousand turns in which a callback has to be called, the last are looked at closely.
+// A spin is a thousand turns with a call; the last of them are probed.
 constexpr std::uint32_t kTurnsBefore = 992;
 constexpr std::uint32_t kProbes = 8;
 
@@ -38,7 +38,7 @@ class SpinWatch::State final : public Observer {
   struct Handlers {
     Callback<void(const Spin&)> on_spin;
   };
-  // By descriptor: the watch that was called on it last.
+  // For each descriptor, the watch that was called last.
   struct Watched {
     Name name = {"", "", 0};
     std::uint64_t last_turn = 0;
@@ -80,7 +80,7 @@ void SpinWatch::State::after(const Call& call) noexcept {
   report({call.name, call.fd});
 }
 
-// Not from inside the other callback, and where it may throw.
+// Deferred, so that on_spin does not run inside the other callback, and may throw.
 void SpinWatch::State::report(const Spin& spin) {
   reporting_ = reactor_.defer(
       [this, spin] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The kernel's timer only wakes: kqueue(2). What is due, and how often, the clock decides here, so
-// that a grid does not drift and a wake-up that comes early does no harm.
+// The kernel's timer only wakes: kqueue(2). The code here reads the clock to decide what is due,
+// and how often. So a grid does not drift, and an early wake-up does no harm.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -29,7 +29,7 @@ struct TimerFd::State {
   const sys::Kqueue kqueue;
 
   std::mutex mutex;           // guards the rest: another thread may arm while one waits in read()
-  ClockId clock = own_clock;  // by which `next` goes
+  ClockId clock = own_clock;  // the clock of `next`
   std::optional<Duration> next;  // since the clock's epoch; none: disarmed
   Duration interval = {};
   std::optional<WallOffset> offset;  // cancel when the wall clock was set since
@@ -83,7 +83,7 @@ TimerFd::TimerFd(ClockId clock, Mode mode) {
 
 int TimerFd::fd() const noexcept { return state_ ? state_->kqueue.fd() : -1; }
 
-// A length of time stays as long when the wall clock is set meanwhile.
+// By the steady or boot clock, since setting the wall clock does not change a length of time.
 TimerFd::Setting TimerFd::arm(Duration initial, Duration interval) {
   if (!state_) sys::fail("kevent", EBADF);
   const ClockId by = state_->own_clock == ClockId::boot ? ClockId::boot : ClockId::steady;
@@ -110,8 +110,8 @@ TimerFd::Setting TimerFd::setting() const {
   return state_->setting();
 }
 
-// Waits without the lock. The wake-up that it collects may be another call's by then, which does no
-// harm: the clock decides, and the kernel's timer is armed again.
+// Waits without the lock. So it may collect the wake-up of another call. This does no harm: the
+// clock decides what is due, and the kernel's timer is armed again.
 std::uint64_t TimerFd::read() {
   if (!state_) sys::fail("kevent", EBADF);
   for (;;) {

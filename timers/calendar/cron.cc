@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Between two changes of a zone's offset, local time runs as UTC does; so the search goes from one
-// such segment to the next, and what is special about gaps and overlaps happens where they meet.
+// Between two changes of a zone's offset, local time runs as UTC does. So the search goes from one
+// such segment to the next. Gaps and overlaps need care only where two segments meet.
 #include "detent/cron.h"
 
 #include <algorithm>
@@ -27,13 +27,14 @@ class Search {
   [[nodiscard]] std::optional<Seconds> first(Seconds from) const {
     while (from < kEnd) {
       const ZoneSegment segment = options_.zone.rules().segment_at(from);
-      // Asked here, not at the end of the segment before: a search may begin at this instant.
+      // Checked here, not at the end of the segment before, since a search may begin at this
+      // instant.
       if (from == segment.begin && is_due_after_gap(segment)) return from;
       const std::optional<Seconds> local = fields_.find(begin_of(segment, from));
       if (!local) return std::nullopt;
       if (*local < end_of(segment)) return within_range(*local - segment.offset);
-      // What comes next may be in a gap, a time that comes again, or far: before it nothing is due,
-      // whatever the offsets will be until then.
+      // Skips to two days before the next local time. Before that nothing is due, whatever the
+      // offsets until then, even if it is in a gap or an overlap.
       const Seconds resumed = segment.end + std::min(segment.offset, segment.after);
       from = std::max(segment.end, *fields_.find(resumed) - segment.offset - kTwoDays);
     }
@@ -45,8 +46,8 @@ class Search {
     return utc < kEnd ? std::optional(utc) : std::nullopt;
   }
 
-  // Local times of this segment that came in the one before, and will come in the next, are left to
-  // whom Overlap says.
+  // Overlap decides which segment has the local times that two segments share. So these two cut off
+  // the times that came in the segment before, or will come in the next.
   [[nodiscard]] Seconds begin_of(const ZoneSegment& s, Seconds from) const {
     const Seconds local = from + s.offset;
     const bool only_first = !fields_.regular && options_.overlap == Overlap::first;
@@ -56,7 +57,7 @@ class Search {
     const bool only_second = !fields_.regular && options_.overlap == Overlap::second;
     return s.end + (only_second ? std::min(s.offset, s.after) : s.offset);
   }
-  // Of the gap that the segment's first instant ends, if there is one.
+  // Whether a time is due in the gap that ends at the segment's first instant.
   [[nodiscard]] bool is_due_after_gap(const ZoneSegment& s) const {
     if (fields_.regular || options_.gap == Gap::skip || s.offset <= s.before) return false;
     const std::optional<Seconds> local = fields_.find(s.begin + s.before);

@@ -10,18 +10,18 @@ namespace {
 namespace chrono = std::chrono;
 
 constexpr int kMonthsInCycle = 400 * 12;
-constexpr int kNone = 64;  // no number of a set
+constexpr int kNone = 64;  // not in any set
 
 constexpr NumberSet bit(int number) { return NumberSet{1} << static_cast<unsigned>(number); }
 constexpr bool has(NumberSet set, int number) { return (set & bit(number)) != 0; }
 
-// The least that is not below `from`, or kNone.
+// The least number in the set that is not below `from`, or kNone.
 int least(NumberSet set, int from) {
   return from >= kNone ? kNone
                        : std::countr_zero(set & (~NumberSet{0} << static_cast<unsigned>(from)));
 }
 
-// One month: how long it is, and the weekday of its first.
+// One month: its number of days, and the weekday of its first day.
 struct Month {
   Month(chrono::year y, chrono::month m)
       : length(static_cast<int>(static_cast<unsigned>((y / m / chrono::last).day()))),
@@ -35,7 +35,7 @@ struct Month {
   int first;
 };
 
-// The working day next to a date and in the same month.
+// The working day nearest to a date, in the same month.
 int working_day_near(const Month& month, int date) {
   for (const int distance : {0, -1, 1, -2, 2}) {
     const int near = date + distance;
@@ -69,7 +69,8 @@ NumberSet by_weekday(const CronFields& fields, const Month& month) {
   return set;
 }
 
-// When both are given, either will do. Vixie's cron wants both if one begins with `*`.
+// When both fields are given, a date needs to match one. In Vixie's cron it must match both if one
+// begins with `*`.
 NumberSet dates_in(const CronFields& fields, chrono::year y, chrono::month m) {
   if (!has(fields.months, static_cast<int>(static_cast<unsigned>(m)))) return 0;
   const Month month(y, m);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What a cron expression says, as sets of numbers, and the search for the next local time
-/// that it names.
+/// Private. A cron expression as sets of numbers, and the search for the next local time that it
+/// names.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace detent {
 
-/// Bit n: the number n is in it.
+/// Bit n is set if the number n is in the set.
 using NumberSet = std::uint64_t;
 
 /// Days of a month that depend on the month.
@@ -38,8 +38,8 @@ struct CronFields {
   bool any_weekday = false;  ///< The day of the week says nothing.
   bool regular = false;      ///< See Cron.
 
-  /// The first local time it names that is not before `local`, or nullopt when there is none in
-  /// four hundred years, after which the calendar repeats itself.
+  /// The first local time it names that is not before `local`. Nullopt when there is none in four
+  /// hundred years, after which the calendar repeats itself.
   [[nodiscard]] std::optional<Seconds> find(Seconds local) const;
 };
 

@@ -88,7 +88,7 @@ class FieldParser {
 
   int step() { return digits(1, unit_.most, "a step"); }
 
-  // Commas have one item on each side.
+  // Items with commas between them.
   template <class Item>
   void list(Item item) {
     do item();
@@ -96,7 +96,7 @@ class FieldParser {
     if (!at_end()) fail("a comma, or the end of this field");
   }
 
-  // `*`, `*/n`, `a`, `a-b`, `a/n`, `a-b/n`, of which the first value may have been read.
+  // `*`, `*/n`, `a`, `a-b`, `a/n`, `a-b/n`. `first`: the value `a`, if the caller has read it.
   NumberSet numbers(std::optional<int> first = std::nullopt) {
     const int top = &unit_ == &kWeekday ? 6 : unit_.most;
     int from = unit_.least;
@@ -124,7 +124,7 @@ class FieldParser {
     return same;
   }
 
-  // Only the days of the week go round: fri-mon.
+  // Only a range of weekdays may wrap around: fri-mon.
   int range_end(int from) {
     const std::size_t begin = place_;
     const int to = value();

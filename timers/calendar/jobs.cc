@@ -11,7 +11,7 @@ namespace detent {
 namespace {
 
 constexpr Duration kWrongClock = std::chrono::hours(24);
-// Nothing is remembered from before it: WallTime::min() may stand for "never", and differences of
+// An earlier last_run counts as this. So WallTime::min() may stand for "never", and differences of
 // times do not overflow.
 constexpr WallTime kEpoch = {};
 
@@ -32,7 +32,7 @@ JobOptions checked(const JobOptions& options) {
   return options;
 }
 
-// Well mixed, and the same with every standard library: the last steps of SplitMix64.
+// The last steps of SplitMix64: they mix well, and give the same with every standard library.
 std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
@@ -44,11 +44,11 @@ std::uint64_t mixed(std::uint64_t x) {
 struct Jobs::Plan {
   Cron cron;
   JobOptions options;
-  WallTime since;                     // the run that was called last, or where the job began
-  bool called = false;                // the former, in this life or in an earlier one
-  WallTime last = {};                 // everything up to here was called, or left out
-  std::optional<WallTime> next = {};  // the first behind it
-  WallTime counted_to = {};           // MissedRuns::all: no run up to here is one too many
+  WallTime since;                     // the last run that was called, or the job's beginning
+  bool called = false;                // `since` is a run that was called, in this process or before
+  WallTime last = {};                 // every run up to here was called or left out
+  std::optional<WallTime> next = {};  // the first run after `last`
+  WallTime counted_to = {};           // MissedRuns::all: up to here, most_missed was checked
   WallTimer timer = {};
 
   void go_on_after(WallTime t) {
@@ -78,8 +78,8 @@ struct Jobs::Plan {
     return run && with_jitter(*run) <= now;
   }
 
-  // The last run that is due at `now`, of which there is at least one: between one that is and
-  // `now`, halving the stretch.
+  // The last run that is due at `now`; there must be one. Halves the stretch between a due run and
+  // `now`.
   [[nodiscard]] WallTime last_due(WallTime now) const {
     WallTime due = *next;
     for (WallTime end = now; is_due(cron.next(due), now);) {
@@ -94,7 +94,7 @@ struct Jobs::Plan {
     return due;
   }
 
-  // How many runs come after `after` and not after `until`, as far as they are counted.
+  // How many runs come after `after` and not after `until`; at most `most`.
   [[nodiscard]] std::size_t count(WallTime after, WallTime until, std::size_t most) const {
     std::size_t runs = 0;
     std::optional<WallTime> run = cron.next(after);
@@ -102,9 +102,9 @@ struct Jobs::Plan {
     return runs;
   }
 
-  // Where to begin so that `wanted` runs are due from there to `last_of_them`, of more that are.
+  // The first of the `wanted` runs that end with `last_of_them`, when there are more.
   [[nodiscard]] WallTime latest(std::size_t wanted, WallTime last_of_them) const {
-    WallTime early = last;  // too many are behind it
+    WallTime early = last;  // too many runs come after it
     WallTime late = last_of_them;
     for (;;) {
       const WallTime middle = early + (late - early) / 2;
@@ -114,8 +114,8 @@ struct Jobs::Plan {
     }
   }
 
-  // What was called is not called again; all else follows the clock. One that a run which was
-  // called is far ahead of was wrong before.
+  // A run that was called is not called again; all else follows the clock. If such a run is far
+  // ahead of the clock, the clock was wrong before, and the run does not count.
   void follow_clock(WallTime now) {
     if (since - now > kWrongClock) called = false;
     if (!called) since = std::min(since, now);
@@ -123,7 +123,7 @@ struct Jobs::Plan {
     counted_to = last;
   }
 
-  // What to call now, if anything, and takes it off what is left.
+  // Returns the run to call now, if any, and goes on to the next.
   std::optional<JobRun> take(WallTime now) {
     if (!is_due(next, now)) return std::nullopt;
     if (options.missed == MissedRuns::all) return call(first_to_call(now), now);
@@ -134,7 +134,7 @@ struct Jobs::Plan {
     return std::nullopt;
   }
 
-  // Counts once for all the calls of one stretch.
+  // Counts the missed runs once for all the calls that they get.
   WallTime first_to_call(WallTime now) {
     const WallTime run = *next;
     if (run <= counted_to) return run;
@@ -203,7 +203,7 @@ std::optional<WallTime> Jobs::next_run(HandlerId id) const noexcept {
   return entry == nullptr || !clock_changes_.active() ? std::nullopt : entry->data->next;
 }
 
-// The job is armed again before the call, so that the callback finds it as it will be.
+// Arms the job again before the call, so that the callback finds its next run in place.
 void Jobs::on_wake(HandlerId id) {
   Table::Entry* entry = table_.find(id);
   if (entry == nullptr) return;
@@ -212,7 +212,7 @@ void Jobs::on_wake(HandlerId id) {
   if (run) table_.call(*entry, *run);  // the last statement: this object may be gone
 }
 
-// A clock that was put back may have left a job with a time that it will not see for long.
+// When a clock was put back, a job may be armed for a time that is now far away.
 void Jobs::on_clock_change() {
   const WallTime now = timers_.clock_now();
   table_.for_each([now](Table::Entry& entry) {

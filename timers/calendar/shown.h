@@ -10,7 +10,7 @@
 
 namespace detent {
 
-/// In quotes, on one line, and not for ever.
+/// Quotes a text, on one line, and cuts it when it is long.
 inline std::string shown(std::string_view text) {
   constexpr std::size_t kMost = 200;
   std::string line(text.substr(0, kMost));

@@ -20,7 +20,7 @@ constexpr Seconds kForever = std::numeric_limits<Seconds>::max() / 4;
 
 Seconds seconds_of(absl::CivilSecond civil) { return civil - absl::CivilSecond(1970, 1, 1); }
 
-// What changes, and when: Abseil tells a change by what the clocks show before and after it.
+// A change of the offset. Abseil describes it by the local times before and after it.
 struct Change {
   Seconds at;
   Seconds before;
@@ -28,7 +28,7 @@ struct Change {
 };
 
 Change change_of(const absl::TimeZone& zone, const absl::TimeZone::CivilTransition& transition) {
-  // The earlier of the two is skipped or repeated, so it has a transition of its own.
+  // The earlier of the two is skipped or repeated, so At() gives its transition.
   const auto info = zone.At(std::min(transition.from, transition.to));
   const Seconds at = absl::ToUnixSeconds(info.trans);
   return {at, seconds_of(transition.from) - at, seconds_of(transition.to) - at};
@@ -47,7 +47,7 @@ std::optional<absl::TimeZone> fixed_offset(const std::string& name) {
   return absl::FixedTimeZone(name[0] == '-' ? -offset : offset);
 }
 
-// A path and not the name, to which Abseil would give meanings of its own ("file:...",
+// Passes a path, not the name: Abseil gives some names a meaning of its own ("file:...",
 // "localtime").
 absl::TimeZone load(const std::string& name) {
   absl::TimeZone zone;
@@ -56,7 +56,7 @@ absl::TimeZone load(const std::string& name) {
   throw std::invalid_argument("TimeZone: no time zone is called " + shown(name) + " here");
 }
 
-// Never destroyed, since objects that live as long may make a zone at their end.
+// Never destroyed, since destructors of static objects may still make a zone.
 absl::TimeZone load_once(const std::string& name) {
   static auto& mutex = *new std::mutex;
   static auto& loaded = *new std::map<std::string, absl::TimeZone>;
@@ -82,7 +82,7 @@ ZoneSegment ZoneRules::segment_at(Seconds utc) const {
   const Seconds offset = zone.At(t).offset;
   ZoneSegment segment = {-kForever, kForever, offset, offset, offset};
   absl::TimeZone::CivilTransition transition;
-  // The last one not after t: Abseil looks for one before the instant that it is given.
+  // The last one not after t: PrevTransition() searches before the instant that it gets.
   if (zone.PrevTransition(t + absl::Seconds(1), &transition)) {
     const Change change = change_of(zone, transition);
     segment.begin = change.at;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// The loader of Abseil opens any path, reads as long as there is something, and asks for as much
-// memory as a header says. So a file is looked at here before the loader gets it. Somebody who may
-// write to the folder can exchange the file after that: the data is trusted to that extent.
+// Abseil's loader opens any path, reads to the end, and allocates as much memory as a header says.
+// So this code checks a file before the loader gets it. It trusts users who may write to the
+// folder: they can exchange the file after the check.
 #include "zone_files.h"
 
 #include <fcntl.h>
@@ -31,7 +31,7 @@ bool is_name_character(char c) {
   return letter || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '_';
 }
 
-// A program that runs with another user's rights does not let its caller choose the data.
+// A program that runs with another user's rights must not let its caller choose the data.
 bool may_trust_environment() { return ::getuid() == ::geteuid() && ::getgid() == ::getegid(); }
 
 std::string data_folder() {
@@ -45,8 +45,8 @@ bool may_hold_zone(const struct stat& status) {
   return S_ISREG(status.st_mode) && status.st_size > 0 && status.st_size <= kLargestFile;
 }
 
-// To open a device can act on it, so its kind is asked first. O_NONBLOCK is for one that took the
-// file's place since.
+// Opening a device can act on it, so checks the kind of file first. O_NONBLOCK is for a device that
+// took the file's place since.
 std::string contents(const std::string& path) {
   struct stat status = {};
   if (::stat(path.c_str(), &status) != 0 || !may_hold_zone(status)) return {};
@@ -63,8 +63,8 @@ std::uint64_t count_at(std::string_view bytes, std::size_t place) {
   return count;
 }
 
-// A header and the data that it tells of, whose times have so many bytes; false when that is more
-// than there is.
+// Skips a header and its data, whose times have `time_size` bytes. False when that is more than
+// there is.
 bool skip_block(std::string_view& bytes, std::uint64_t time_size) {
   if (bytes.size() < kHeaderSize || !bytes.starts_with("TZif")) return false;
   const auto count = [&](std::size_t n) { return count_at(bytes, kCountsAt + 4 * n); };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. Which files are the data of time zones. A name may come from a stranger, so that it
-/// must neither lead out of the data's folder, nor to a file that blocks, acts or never ends.
+/// Private. Finds the files of time zones. A name may be untrusted input. So it must not lead out
+/// of the data's folder, nor to a file that blocks, acts or never ends.
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace detent {
 
-/// Whether a name has the form of those in the IANA data: parts of letters, digits, `+`, `-` and
-/// `_`, with a `/` between two of them.
+/// Whether a name has the form of an IANA name: parts with a `/` between them, of letters, digits,
+/// `+`, `-` and `_`.
 [[nodiscard]] bool is_zone_name(std::string_view name) noexcept;
 
-/// The path of the file that `name` means; $TZDIR is its folder, or else /usr/share/zoneinfo. Empty
-/// when there is no regular file that holds a zone. Links are followed: who owns the folder made
-/// them.
+/// The path of the file that `name` means, in the folder $TZDIR, or else /usr/share/zoneinfo. Empty
+/// when there is no regular file that holds a zone. Follows links, since the owner of the folder
+/// made them.
 [[nodiscard]] std::string zone_file(std::string_view name);
 
 }  // namespace detent

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What a time zone knows, with Abseil behind it.
+/// Private. The rules of a time zone, read by Abseil.
 #pragma once
 
 #include <absl/time/time.h>
@@ -13,8 +13,8 @@ namespace detent {
 
 /// A stretch of time in which the offset of a zone is the same.
 struct ZoneSegment {
-  Seconds begin;   ///< UTC; belongs to it.
-  Seconds end;     ///< UTC; does not.
+  Seconds begin;   ///< UTC; inside.
+  Seconds end;     ///< UTC; outside.
   Seconds before;  ///< The offset until `begin`.
   Seconds offset;
   Seconds after;  ///< The offset from `end` on.

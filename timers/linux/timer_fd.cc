@@ -31,7 +31,7 @@ TimerFd::Setting set(int fd, int flags, Duration initial, Duration interval) {
 
 }  // namespace
 
-// The kernel keeps all of it.
+// The kernel keeps all the rest.
 struct TimerFd::State {
   UniqueFd fd;
 };
@@ -43,7 +43,7 @@ TimerFd::TimerFd(ClockId clock, Mode mode)
 
 int TimerFd::fd() const noexcept { return state_ ? state_->fd.fd() : -1; }
 
-// To the kernel an initial time of 0 means "disarm", so one nanosecond is what "at once" is.
+// For the kernel an initial time of 0 means "disarm", so "at once" is one nanosecond.
 TimerFd::Setting TimerFd::arm(Duration initial, Duration interval) {
   return set(fd(), 0, std::max(initial, Duration(1)), interval);
 }

@@ -2,9 +2,9 @@
 /// \file
 /// The thread and the process that a loop belongs to: the ones in which it was made.
 ///
-/// A loop is used by one thread, and a forked child must leave its parent's loop alone: the two
-/// share the kernel's objects behind it, so the child could edit what the parent waits for. The
-/// checks cost a few instructions and no system call, and stay on in release builds.
+/// One thread uses a loop, and a forked child must not use its parent's loop. Parent and child
+/// share the loop's kernel objects, so the child could change what the parent waits for. The checks
+/// cost a few instructions and no system call, and stay on in release builds.
 #pragma once
 
 #include <atomic>
@@ -14,9 +14,9 @@
 namespace detent {
 
 namespace affinity {
-// Its address differs in each living thread; `constinit` spares the access a wrapper call.
+// Its address differs in each living thread. With `constinit` an access needs no wrapper call.
 inline thread_local constinit char thread_mark = 0;
-// How many forks lie between the first process that made a loop and this one (pthread_atfork(3)).
+// Forks between the first process that made a loop and this one: pthread_atfork(3).
 extern std::atomic<unsigned> fork_count;
 }  // namespace affinity
 
@@ -37,8 +37,8 @@ class Affinity {
     if (!on_own_thread() || in_forked_child()) [[unlikely]]
       fail(call);
   }
-  /// The same for functions that must not throw: ends the program with a message on another
-  /// thread. A forked child passes: its destructors must be able to run.
+  /// The same for functions that must not throw: on another thread, ends the program with a
+  /// message. Lets a forked child pass, so that its destructors can run.
   void check_or_terminate(const char* call) const noexcept {
     if (!on_own_thread()) [[unlikely]]
       terminate_unless_forked(call);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// A move-only function object: what the loop stores of the function that you hand it.
+/// A move-only function object, in which the loop stores the function that you hand it.
 ///
 ///     detent::Callback<void(int)> f = [owner = std::move(owner)](int n) { owner->add(n); };
 ///     f(3);
 ///
-/// Unlike std::function it takes callables that cannot be copied, and a callable of up to 32 bytes
+/// Unlike std::function it takes callables that cannot be copied. A callable of up to 32 bytes
 /// (four pointers) costs no allocation.
 #pragma once
 
@@ -20,14 +20,14 @@
 
 namespace detent {
 
-/// Whether `f` is a pointer, a std::function or the like, and holds nothing to call.
+/// Whether `f` is a null pointer, or a std::function or the like that holds nothing to call.
 template <class F>
 [[nodiscard]] constexpr bool is_empty_function(const F& f) noexcept {
   if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>) {
     return f == nullptr;
   } else if constexpr (
       std::is_class_v<F> && requires { static_cast<bool>(f); } &&
-      !requires { +f; }) {  // a lambda without captures is a pointer when asked
+      !requires { +f; }) {  // a lambda without captures converts to a pointer, so to bool
     return !static_cast<bool>(f);
   } else {
     return false;
@@ -37,16 +37,17 @@ template <class F>
 template <class Signature>
 class Callback;
 
-/// Holds one callable, or nothing. Calling an empty Callback is undefined; test it with
-/// `operator bool` where it may be empty. Not tied to a thread.
+/// Holds one callable, or nothing. Calling an empty Callback is undefined: test one that may be
+/// empty with `operator bool`. Not tied to a thread.
 template <class R, class... Args>
 class Callback<R(Args...)> {
  public:
   static constexpr std::size_t kInlineSize = 32;
   static constexpr std::size_t kInlineAlignment = 16;
 
-  /// True for callables that are stored in place: small, not over-aligned, and nothrow-movable,
-  /// because a Callback's own move is noexcept. All others cost one allocation when stored.
+  /// True for callables that are stored in place: small, not over-aligned, and nothrow-movable. A
+  /// Callback's own move is noexcept, hence the last condition. Storing any other costs one
+  /// allocation.
   template <class F>
   static constexpr bool kStoredInline =
       sizeof(F) <= kInlineSize &&
@@ -56,8 +57,8 @@ class Callback<R(Args...)> {
   // NOLINTNEXTLINE(google-explicit-constructor): `nullptr` reads as "no callback".
   Callback(std::nullptr_t) noexcept {}
 
-  /// Stores `f`, moved or copied; of a null pointer or an empty std::function or Callback, nothing.
-  /// Throws what that copy or the allocation throws.
+  /// Stores `f`, moved or copied. Stays empty for a null pointer, an empty std::function and an
+  /// empty Callback. Throws what the move, the copy or the allocation throws.
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callback> &&
            std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
@@ -105,12 +106,12 @@ class Callback<R(Args...)> {
     }
   }
 
-  // Moved by copying its bytes, and ended by nothing.
+  // A plain callable is moved by copying its bytes, and needs no destructor.
   template <class F>
   static constexpr bool kPlain = kStoredInline<F>&& std::is_trivially_copyable_v<F>;
 
-  // Small plain arguments go on in registers, all others as references to the caller's. What a
-  // reference is to may be incomplete yet.
+  // Passes small plain arguments by value, so in registers, and all others by reference. The type
+  // behind a reference may still be incomplete.
   template <class Arg>
   static constexpr bool passed_by_value() noexcept {
     if constexpr (std::is_reference_v<Arg>) {
@@ -131,13 +132,13 @@ class Callback<R(Args...)> {
     }
   }
 
-  // Moves the callable to `to` when that is not null, and ends the one in `from`.
+  // Moves the callable to `to`, if `to` is not null, and ends the one in `from`.
   template <class F>
   static void manage(std::byte* from, std::byte* to) noexcept {
     if constexpr (kStoredInline<F>) {
       F& f = stored<F>(from);
       if (to != nullptr) ::new (static_cast<void*>(to)) F(std::move(f));
-      f.~F();  // NOLINT(bugprone-use-after-move): what was moved from is to be destroyed
+      f.~F();  // NOLINT(bugprone-use-after-move): a moved-from object still needs its destructor
     } else {
       F* f = &stored<F>(from);
       if (to != nullptr) {
@@ -159,7 +160,7 @@ class Callback<R(Args...)> {
     }
   }
 
-  // The members are emptied first: the callable's destructor may look at its own Callback.
+  // Empties the members first: the callable's destructor may use this Callback.
   void reset() noexcept {
     invoke_ = nullptr;
     if (auto* end = std::exchange(manage_, nullptr)) end(storage_, nullptr);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// The callbacks of an object that goes on after it called one, though the callback may destroy it.
+/// Keeps an object's callbacks, so that a callback may destroy the object that is calling it.
 ///
 ///     const decltype(callbacks_)::Call call(callbacks_);
 ///     call->on_data(bytes);                  // may destroy *this, and its callbacks_
 ///     if (!call) return;
 ///
-/// HandlerTable does the same for many callbacks; this is for an object with a few. A server's
-/// clients can share one block of handlers, so that a client costs a pointer.
+/// For an object with a few callbacks; HandlerTable does the same for many. The clients of a server
+/// can share one block of handlers, which costs each client a pointer.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@
 
 namespace detent {
 
-/// A member of the object in question. One thread. The handlers live as long as one owner of them,
-/// or one call that began before its owner went.
+/// A member of the object that calls. One thread. The handlers live while an owner shares them, and
+/// until a call that began before its owner ended returns.
 template <class Handlers>
 class CallbackOwner {
   struct Block {
@@ -28,7 +28,7 @@ class CallbackOwner {
 
  public:
   explicit CallbackOwner(Handlers handlers) : block_(new Block{std::move(handlers)}) {}
-  /// The same from its members, each moved once.
+  /// The same from the members of Handlers, each moved once.
   template <class... Members>
   explicit CallbackOwner(std::in_place_t /*tag*/, Members&&... members)
       : block_(new Block{Handlers{std::forward<Members>(members)...}}) {}
@@ -39,8 +39,8 @@ class CallbackOwner {
   CallbackOwner& operator=(const CallbackOwner&) = delete;
   ~CallbackOwner() { end(); }
 
-  /// On the stack of the function that calls out; several may nest. The handlers stay while it
-  /// lives. Not of an owner that has ended.
+  /// Make one on the stack of the function that calls a callback. It keeps the handlers alive.
+  /// Several may nest. Do not make one for an owner that has ended.
   class Call {
    public:
     explicit Call(CallbackOwner& owner) noexcept
@@ -60,13 +60,14 @@ class CallbackOwner {
 
    private:
     friend class CallbackOwner;
-    CallbackOwner* owner_;  // null: gone, and the outermost call has its share of the block
+    CallbackOwner* owner_;  // null: the owner ended; the outermost call has its share of the block
     Block* block_;
     Call* outer_;
   };
 
-  /// The object is going: lets go of the handlers at once, while all its other members live, or
-  /// when the outermost call returns. Idempotent; the destructor does it too.
+  /// For an object that is being destroyed: releases the handlers at once, while its other members
+  /// live. During a call, releases them when the outermost call returns. Idempotent; the destructor
+  /// does it too.
   void end() noexcept {
     Block* const block = std::exchange(block_, nullptr);
     Call* const innermost = std::exchange(innermost_, nullptr);

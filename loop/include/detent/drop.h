@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Destroys functions that a service refused, one after another.
+/// Destroys the functions that a service refused, one after another.
 ///
 ///     if (is_closing_) return detent::drop(std::move(function));
 ///
-/// What a function captured may hand the next function to the same service when it goes, and that
-/// one the next. Destroyed in place, a long chain of them would use up the stack.
+/// When a function's captures are destroyed, they may hand another function to the same service,
+/// and so on. Destroying such a chain in place would use up the stack.
 #pragma once
 
 #include <utility>
@@ -14,8 +14,9 @@
 
 namespace detent {
 
-/// Destroys `function`, before it returns unless another drop() of this thread is in progress: then
-/// after that one's. Any thread. Destroys in place where memory for the list is refused.
+/// Destroys `function` before it returns. During another drop() on this thread, puts `function` in
+/// a list, which the outer drop() destroys. Without memory for the list, destroys it in place. Any
+/// thread.
 void drop(Callback<void()> function) noexcept;
 
 /// The same for anything that can be moved.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// The right to be called: while a Handle lives its callback may run, when it goes the callback
-/// never runs again.
+/// Keeps a callback registered. While a Handle lives, its callback may run; after that it never
+/// runs again.
 ///
 ///     detent::Handle hook = reactor.before_wait([&] { flush_statistics(); });
 ///     hook.cancel();                        // or let it go out of scope
@@ -9,16 +9,16 @@
 /// The eight rules of lifetimes, which Watch and Timer follow too:
 ///  1. A handle *is* the registration: move-only, and it cancels when destroyed.
 ///  2. It may be destroyed, moved or cancelled anywhere, inside its own callback too.
-///  3. Registrations are named by number (HandlerId), so a stale number finds nothing.
+///  3. A number (HandlerId) names a registration, so a stale number finds nothing.
 ///  4. A handle that outlives its service is inert.
 ///  5. Declare a descriptor before its watch: the watch must go first.
-///  6. A callback runs in place; if it is cancelled meanwhile, its captures are destroyed just
-///     after it returned or threw.
+///  6. A callback runs in place. If it is cancelled while it runs, its captures are destroyed just
+///     after it returns or throws.
 ///  7. Loops do not nest: running a loop inside one of its callbacks throws.
-///  8. Going away is a phase. A service first makes its handles inert, then destroys the callbacks
-///     while it is otherwise whole. What their captures ask of it then does nothing: registering
-///     returns an inert handle and drops the callback. Only running the loop and making another
-///     service throw std::logic_error.
+///  8. A service ends in two steps. It first makes its handles inert, then destroys the callbacks
+///     while its other members live. Calls by their captures then do nothing: registering returns
+///     an inert handle and drops the callback. Only running the loop and making another service
+///     throw std::logic_error.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@
 
 namespace detent {
 
-/// What a handle is registered with: implemented by services such as the reactor.
+/// The service behind a handle, such as the reactor.
 class HandleOwner {
  public:
   /// Ends the registration `id`, if it still exists.
@@ -42,8 +42,8 @@ class HandleOwner {
   ~HandleOwner() = default;
 };
 
-/// Shared by a service and its handles, and outlives whichever goes first: it says whether the
-/// service still lives, and to which thread it belongs.
+/// Says whether a service still lives, and to which thread it belongs. A service and its handles
+/// share it, so it outlives each of them.
 class ServiceLink {
  public:
   /// For a service: make one as a member, and call `cut` first thing in the destructor.
@@ -56,7 +56,7 @@ class ServiceLink {
   }
   ~ServiceLink() { let_go(); }
 
-  /// The service is going: from now on its handles are inert.
+  /// The service is being destroyed: from now on its handles are inert.
   void cut() noexcept { shared_->owner = nullptr; }
 
   /// The service, or null when it is gone.
@@ -64,8 +64,8 @@ class ServiceLink {
     return shared_ == nullptr ? nullptr : shared_->owner;
   }
   [[nodiscard]] const Affinity& affinity() const noexcept { return shared_->affinity; }
-  /// For a service: throws std::logic_error that names `call` on another thread or in a forked
-  /// child; false when the service is going.
+  /// For a service: false when it is being destroyed. Throws std::logic_error that names `call` on
+  /// another thread or in a forked child.
   [[nodiscard]] bool check(const char* call) const {
     shared_->affinity.check(call);
     return shared_->owner != nullptr;
@@ -82,8 +82,8 @@ class ServiceLink {
     std::atomic<std::uint32_t> references{1};
   };
 
-  // While the service lives, only its thread touches the count, and plain arithmetic does. Handles
-  // that outlived it may be destroyed anywhere, so then the decrement must be atomic.
+  // While the service lives, only its thread changes the count, so plain arithmetic is enough. Any
+  // thread may destroy a handle that outlives it, so then the decrement must be atomic.
   void hold() const noexcept {
     if (shared_ == nullptr) return;
     auto& count = shared_->references;
@@ -105,10 +105,10 @@ class ServiceLink {
   Shared* shared_ = nullptr;
 };
 
-/// Move-only; cancels when destroyed. An empty one (default-made, moved from, cancelled) does
-/// nothing here; asking more of it than that, where a kind of handle has more, is std::logic_error.
-/// Belongs to the thread of its service: destroying or cancelling it elsewhere while the service
-/// lives ends the program with a message.
+/// Move-only; cancels when destroyed. The functions here do nothing for an empty one (default-made,
+/// moved from, cancelled). Those that a derived handle adds may throw std::logic_error for it.
+/// Belongs to the thread of its service. While the service lives, destroying or cancelling it on
+/// another thread ends the program with a message.
 class [[nodiscard]] Handle {
  public:
   Handle() noexcept = default;
@@ -118,7 +118,7 @@ class [[nodiscard]] Handle {
       : link_(std::move(other.link_)), id_(std::exchange(other.id_, {})) {}
   Handle& operator=(Handle&& other) noexcept {
     if (this != &other) {
-      const Handle former(std::move(*this));  // ends last: its captures may end *this
+      const Handle former(std::move(*this));  // destroyed last: its captures may destroy *this
       link_ = std::move(other.link_);
       id_ = std::exchange(other.id_, {});
     }
@@ -130,12 +130,13 @@ class [[nodiscard]] Handle {
     if (!is_empty()) cancel();
   }
 
-  /// Ends the registration; the callback is never entered again. Idempotent. The callback's
-  /// captures are destroyed before this returns, or, when the callback is running, after it.
+  /// Ends the registration; the callback is never entered again. Idempotent. Destroys the
+  /// callback's captures before it returns. If the callback is running, they are destroyed when it
+  /// returns.
   void cancel() noexcept;
 
-  /// Whether the callback may still be called: false for an empty handle, after the service's end,
-  /// and when the registration ended by itself.
+  /// Whether the callback may still be called. False for an empty handle, after the service's end,
+  /// and after the registration ended by itself.
   [[nodiscard]] bool active() const noexcept {
     const HandleOwner* owner = link_.owner();
     if (owner == nullptr) return false;
@@ -146,7 +147,7 @@ class [[nodiscard]] Handle {
 
  protected:
   [[nodiscard]] HandleOwner* owner() const noexcept { return link_.owner(); }
-  /// The same for a function that asks something of it: std::logic_error that names `call` when the
+  /// The same for a function that needs a registration: std::logic_error that names `call` when the
   /// handle is empty.
   [[nodiscard]] HandleOwner* owner(const char* call) const {
     if (is_empty()) [[unlikely]]

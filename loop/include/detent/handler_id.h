@@ -9,9 +9,9 @@
 
 namespace detent {
 
-/// A number, never an address: `slot` says where the registration is kept and is reused,
-/// `generation` says which of that slot's users is meant. A number whose registration has ended
-/// therefore finds nothing. Generation 0 names nothing.
+/// A number, never an address. `slot` is the registration's place, which is reused; `generation`
+/// counts the registrations in that place. So a number finds nothing once its registration has
+/// ended. Generation 0 names nothing.
 struct HandlerId {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;

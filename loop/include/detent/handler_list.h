@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Callbacks that are all called in the order in which they were added, such as hooks.
+/// Calls all its callbacks in the order in which they were added, as hooks need.
 ///
 ///     detent::HandlerList<void(int)> list;
 ///     detent::Handle first = list.add([&](int n) { sum += n; });
@@ -27,7 +27,7 @@ class HandlerList final : private HandleOwner {
   HandlerList& operator=(const HandlerList&) = delete;
   ~HandlerList() { clear(); }
 
-  /// For an owner that is going: the handles become inert, then the callbacks go.
+  /// For an owner that is being destroyed: makes the handles inert, then destroys the callbacks.
   void clear() noexcept {
     link_.cut();
     table_.clear();
@@ -38,8 +38,8 @@ class HandlerList final : private HandleOwner {
     return {link_, order_.back()};
   }
 
-  /// Calls `visit(call)` for each callback that was there when this began and has not been
-  /// cancelled meanwhile; `call(...)` calls it. Not from inside one of the callbacks.
+  /// Calls `visit(call)` for each callback, in which `call(...)` calls it. Skips the callbacks that
+  /// are added or cancelled meanwhile. Do not call it from inside one of the callbacks.
   template <class Visit>
   void for_each(Visit&& visit) {
     if (!order_.empty()) visit_all(visit);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Callbacks by number, where a callback may remove itself, or any other, while it runs.
-/// One file, since it is a template, and nobody else is to know how that is done.
+/// Callbacks by number. While a callback runs, it may remove itself or any other. All in one file:
+/// it is a template, and no other file should know how it works.
 ///
 ///     detent::HandlerTable<void(int)> table;
 ///     detent::HandlerId id = table.add([&](int) { table.remove(id); });
 ///     table.call(id, 7);
 ///
-/// Entries never move, so a callable runs in place.
-/// Removing one makes its number stale at once; the callable itself is destroyed at once too,
-/// unless it is running: then when it returns or throws. Even the table may be destroyed then.
+/// Entries never move, so a callable runs in place. Removing one makes its number stale and
+/// destroys the callable at once. A callable that is running is destroyed when it returns or
+/// throws. It may even destroy the table.
 #pragma once
 
 #include <array>
@@ -26,11 +26,11 @@
 
 namespace detent {
 
-/// Nothing kept beside a callback.
+/// For a table that keeps only callbacks.
 struct NoData {};
 
-/// `Data` is whatever the service keeps beside each callback. Not tied to a thread, but for one
-/// thread at a time. Allocates a chunk of entries when it grows, never when it calls or removes.
+/// `Data` is what the service keeps beside each callback. Use it from one thread at a time.
+/// Allocates a chunk of entries when it grows, never when it calls or removes.
 template <class Signature, class Data = NoData>
 class HandlerTable {
  public:
@@ -43,7 +43,7 @@ class HandlerTable {
    private:
     friend class HandlerTable;
     Callback<Signature> callback_;
-    const char* text_ = "";  // a Name, laid out so that no padding is lost
+    const char* text_ = "";  // the parts of a Name, in an order without padding
     const char* file_ = "";
     int line_ = 0;
     std::uint32_t generation_ = 0;  // odd while registered
@@ -57,8 +57,8 @@ class HandlerTable {
   HandlerTable(const HandlerTable&) = delete;
   HandlerTable& operator=(const HandlerTable&) = delete;
 
-  /// Destroys all callables. One that is running is destroyed when it returns or throws: its call
-  /// inherits the memory.
+  /// Destroys all callables. One that is running is destroyed when it returns or throws, since its
+  /// call takes over the memory.
   ~HandlerTable() {
     clear();
     for (OpenFrame* frame = running_; frame != nullptr; frame = frame->outer) {
@@ -68,13 +68,13 @@ class HandlerTable {
     }
   }
 
-  /// Makes a callback of `function`, in its place, and returns its number. Throws what making one
-  /// throws.
+  /// Makes a callback of `function` in its entry and returns its number. Throws what constructing
+  /// the callback throws.
   template <class F>
   [[gnu::always_inline]] HandlerId add(F&& function, const Name& name = {}, Data data = {}) {
     Entry& entry = take_free();
     try {
-      // What it had was empty, and needs no destructor.
+      // The old callback is empty, so it needs no destructor.
       std::construct_at(&entry.callback_, std::forward<F>(function));
     } catch (...) {
       retire(entry);
@@ -90,9 +90,9 @@ class HandlerTable {
     return id;
   }
 
-  /// Ends all registrations, and destroys the callables one after another, or those that run when
-  /// they return or throw. For a service that is going: their captures find it whole, and none of
-  /// them may add to it any more.
+  /// Ends all registrations and destroys the callables, one after another. One that is running is
+  /// destroyed when it returns or throws. For a service that is being destroyed: its other members
+  /// still live, and the captures must not add callbacks.
   void clear() noexcept {
     for (std::uint32_t slot = 0; slot < slots_; ++slot) {
       if (at(slot).generation_ % 2 != 0) remove(at(slot));
@@ -110,20 +110,20 @@ class HandlerTable {
     return const_cast<HandlerTable*>(this)->find(id);
   }
 
-  /// The entry in a slot that is in use, for users who keep slot numbers alone.
+  /// The entry in a slot that is in use, for a caller that keeps only slot numbers.
   [[nodiscard]] Entry& at(std::uint32_t slot) noexcept {
     return (*chunks_[slot / kChunkSize].entries)[slot % kChunkSize];
   }
 
-  /// Has the memory of that entry fetched ahead of its use, for users who know long before.
+  /// Fetches the entry's memory ahead of its use, for a caller that knows the slot long before.
   void prefetch(std::uint32_t slot) noexcept {
     const Entry& entry = at(slot);
     __builtin_prefetch(&entry);
     __builtin_prefetch(&entry.data);
   }
 
-  /// Calls visit(entry) for each registration, in the order of slots; `visit` adds and removes
-  /// none.
+  /// Calls visit(entry) for each registration, in the order of slots. `visit` must not add or
+  /// remove any.
   template <class Visit>
   void for_each(Visit visit) {
     for (std::uint32_t slot = 0; slot < slots_; ++slot) {
@@ -131,15 +131,15 @@ class HandlerTable {
     }
   }
 
-  /// Ends the registration. False when it had ended before. The slot is not handed out again
-  /// before `recycle`, so that a number in flight can be told from its successor by the slot too.
+  /// Ends the registration. False when it had ended before. The slot stays unused until `recycle`,
+  /// so no new number has the slot of one in flight.
   bool remove(HandlerId id) noexcept {
     Entry* entry = find(id);
     if (entry == nullptr) return false;
     remove(*entry);
     return true;
   }
-  /// The same by an entry, which is registered.
+  /// The same for an entry, which must be registered.
   void remove(Entry& entry) noexcept {
     ++entry.generation_;
     --size_;
@@ -150,14 +150,14 @@ class HandlerTable {
     }
   }
 
-  /// Calls the entry's callback in place; what it returns or throws passes through.
+  /// Calls the entry's callback in place. Returns what it returns and throws what it throws.
   template <class... Args>
   [[gnu::always_inline]] decltype(auto) call(Entry& entry, Args&&... args) {
     const Frame frame(*this, entry);
     return invoke(entry, std::forward<Args>(args)...);
   }
-  /// The same for a caller that goes on afterwards: false when the callback, or the end of its
-  /// captures, destroyed the table.
+  /// The same for a caller that uses the table afterwards. False when the callback, or destroying
+  /// its captures, destroyed the table.
   template <class... Args>
   [[nodiscard, gnu::always_inline]] bool call_and_survive(Entry& entry, Args&&... args) {
     OpenFrame frame(*this, entry);
@@ -170,7 +170,7 @@ class HandlerTable {
     }
     return frame.leave();
   }
-  /// Calls it for the last time: its registration has ended when it returns or throws.
+  /// The same, and ends the registration when the callback returns or throws.
   template <class... Args>
   void call_last(Entry& entry, Args&&... args) {
     struct Remove {
@@ -189,7 +189,7 @@ class HandlerTable {
     return true;
   }
 
-  /// Makes the slots of removed registrations reusable; called once no number is in flight.
+  /// Makes the slots of removed registrations reusable. Call it once no number is in flight.
   void recycle() noexcept {
     for (std::uint32_t i = with_retired_; i != kNone; i = chunks_[i].next_with_retired) {
       Chunk& chunk = chunks_[i];
@@ -209,21 +209,20 @@ class HandlerTable {
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   using Entries = std::array<Entry, kChunkSize>;
-  // Registrations that are made one after another lie side by side where they can, whatever the
-  // order in which those before them went: a chunk is used up before the next, and the next is the
-  // one behind it if that has something free.
+  // Places registrations that are made one after another side by side where possible. It uses up
+  // one chunk before the next, and prefers the chunk behind it if that has a free entry.
   struct Chunk {
     std::unique_ptr<Entries> entries;
     std::uint64_t free = ~std::uint64_t{0};  // a bit for each entry
     std::uint64_t retired = 0;               // no longer registered, and not yet free
     Chunk* next_with_free = nullptr;
     std::uint32_t next_with_retired = kNone;
-    bool is_listed = false;  // in the list of those with something free, or which had it
+    bool is_listed = false;  // in the list of chunks that have, or had, a free entry
   };
   using Chunks = std::vector<Chunk>;
 
-  // A call in progress, until leave(). It settles what its callback did to its own registration or
-  // to the table.
+  // A call in progress, until leave(). If its callback ended its own registration or the table,
+  // leave() does what had to wait.
   struct OpenFrame {
     OpenFrame(HandlerTable& owner, Entry& called) noexcept
         : table(&owner), entry(called), outer(std::exchange(owner.running_, this)) {}
@@ -239,8 +238,8 @@ class HandlerTable {
       table->running_ = outer;
       return true;
     }
-    // Not inline: it would cost each call the registers that it needs. The captures may destroy the
-    // table, which then finds this frame.
+    // Not inline: it would cost every call the registers that it needs. Destroying the captures may
+    // destroy the table, whose destructor then finds this frame.
     [[gnu::noinline]] bool settle() noexcept {
       if (table != nullptr) table->end(entry);
       if (table != nullptr) {
@@ -254,7 +253,7 @@ class HandlerTable {
     HandlerTable* table;
     Entry& entry;
     OpenFrame* outer;
-    bool ended = false;  // the registration, by cancelling it or with the table
+    bool ended = false;  // the registration was cancelled, or the table destroyed
     union {
       Chunks chunks;  // exists only when the table is gone, and in the outermost call
     };
@@ -264,7 +263,7 @@ class HandlerTable {
     ~Frame() { this->leave(); }
   };
 
-  // In a frame, which keeps the entry's memory.
+  // Only within a frame, which keeps the entry's memory alive.
   template <class... Args>
   [[gnu::always_inline]] static decltype(auto) invoke(Entry& entry, Args&&... args) {
     try {
@@ -275,8 +274,7 @@ class HandlerTable {
     }
   }
 
-  // The outermost call of the entry, or null. Calls rarely nest: the list is rarely longer than
-  // one.
+  // The outermost call of the entry, or null. Calls rarely nest, so the list rarely has two frames.
   OpenFrame* frame_of(const Entry& entry) const noexcept {
     OpenFrame* outermost = nullptr;
     for (OpenFrame* frame = running_; frame != nullptr; frame = frame->outer) {
@@ -317,8 +315,8 @@ class HandlerTable {
     chunk.retired |= std::uint64_t{1} << entry.slot_ % kChunkSize;
   }
 
-  // Retires the slot and destroys the callable; that comes last, since destroying the captures may
-  // call anything, this table's functions and destructor included.
+  // Retires the slot, then destroys the callable. That comes last: destroying the captures may call
+  // any function of this table, or its destructor.
   void end(Entry& entry) noexcept {
     retire(entry);
     Callback<Signature> doomed = std::move(entry.callback_);
@@ -328,7 +326,7 @@ class HandlerTable {
   OpenFrame* running_ = nullptr;
   std::size_t size_ = 0;
   std::uint32_t slots_ = 0;  // in all chunks
-  // Into chunks_, which grows only when none has anything free.
+  // Pointers into chunks_, which grows only when no chunk has a free entry.
   Chunk* current_ = nullptr;
   Chunk* with_free_ = nullptr;
   std::uint32_t with_retired_ = kNone;

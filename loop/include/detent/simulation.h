@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// A world in which a test decides what time it is and what is ready: the way to test programs
-/// built on detent without sleeping.
+/// Lets a test set the time and decide what is ready, to test programs built on detent without
+/// sleeping.
 ///
 ///     detent::Simulation simulation;
 ///     detent::Reactor reactor({.poller = simulation.make_poller(), .clock = &simulation});
@@ -9,7 +9,7 @@
 ///     auto tick = timers.every(1s, [&] { ++count; });
 ///     simulation.advance(1h);                     // count is 3600 now, and no time has passed
 ///
-/// A loop may have a real poller and the simulation's time, so that real sockets meet it.
+/// A loop may combine a real poller with the simulated time, to use real sockets.
 #pragma once
 
 #include <cstddef>
@@ -25,14 +25,14 @@
 
 namespace detent {
 
-/// The clock of its loops. Starts at a fixed instant; time passes only by the calls below. Loops
-/// share it, and run when it is moved, in the order in which they were made. One thread. Must
-/// outlive its alarms, its pollers and its loops.
+/// The clock of its loops. Starts at a fixed instant; time passes only by the calls below. When it
+/// moves, its loops run, in the order in which they were made. One thread. Must outlive its alarms,
+/// its pollers and its loops.
 class Simulation final : public Clock {
  public:
-  /// The seed decides the order in which what is ready at once is told: see make_poller. Without
-  /// one $DETENT_SEED is used, else a random one. When the environment is ignored: see
-  /// make_poller() in poller.h.
+  /// The seed decides the order of events that are ready at once: see make_poller. The default is
+  /// $DETENT_SEED, else a random seed. make_poller() in poller.h says when the environment is
+  /// ignored.
   explicit Simulation(std::optional<std::uint64_t> seed = std::nullopt);
   ~Simulation() override;
 
@@ -47,36 +47,35 @@ class Simulation final : public Clock {
   [[nodiscard]] Handle attach(Callback<std::size_t()> run_due) override;
 
   // ---- time
-  /// Lets `d` pass, `d` >= 0, stopping at each deadline on the way: the loops run until nothing is
-  /// due, with now() exactly at the deadline, before time goes on. What a callback throws leaves
-  /// here, with time standing where it was thrown. Throws std::logic_error inside a callback.
+  /// Lets `d` pass, `d` >= 0, and stops at each deadline on the way. There the loops run until
+  /// nothing is due, with now() exactly at the deadline. Throws what a callback throws, and time
+  /// then stays at that instant. Throws std::logic_error inside a callback.
   void advance(Duration d);
-  /// Lets `d` pass, `d` >= 0, while the loops do nothing: as in a callback that blocks that long.
+  /// Lets `d` pass, `d` >= 0, while the loops do nothing, as a callback that blocks for `d` does.
   void pass(Duration d);
-  /// As `pass`, with the machine asleep: boot and wall time go on, steady time stands still. Wall
-  /// alarms become readable, as the kernel's do.
+  /// Lets `d` pass, `d` >= 0, with the machine suspended: boot and wall time go on, steady time
+  /// stands still. Wall alarms become readable, as the kernel's do.
   void suspend(Duration d);
   /// Sets the wall clock, forward or backward. Wall alarms become readable, as the kernel's do.
   void set_wall(WallTime t);
-  /// Whether a wait of a simulated poller that finds nothing ready lets time pass up to the next
-  /// deadline or the end of the wait. Off by default: then such a wait throws, since nothing would
-  /// ever end it.
+  /// Whether a simulated wait that finds nothing lets time pass to the next deadline or its own
+  /// end. Off by default: then such a wait throws, since nothing would ever end it.
   void set_auto_advance(bool on) noexcept { auto_advance_ = on; }
 
   // ---- readiness
-  /// A poller without a kernel: numbers stand for descriptors, and are ready when set_ready() says
-  /// so or, for an alarm of this clock, when its time has come. All of Poller's contract holds.
-  /// When several are ready at once their order is shuffled, so that no test comes to rely on it:
-  /// print seed() when a test fails, and set $DETENT_SEED to it to see the same order again. Where
-  /// a batch has no room for all, none is told twice before each was told once.
-  /// A seed given here is this poller's own.
+  /// A poller without a kernel, for which any number is a descriptor. A number is ready when
+  /// set_ready() says so; an alarm of this clock, at its deadline. Keeps Poller's contract.
+  /// Shuffles what is ready at once, so that no test relies on the order. When a test fails, print
+  /// seed(), and set $DETENT_SEED to it to see the same order again. Where a batch has no room for
+  /// all, each is reported once before any is reported twice. A seed given here is for this poller
+  /// alone.
   [[nodiscard]] std::unique_ptr<Poller> make_poller(
       std::optional<std::uint64_t> seed = std::nullopt);
   [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
-  /// What `fd`, registered or not yet, is ready for from now on; {} for nothing. `invalid` acts as
-  /// a descriptor that was closed: it is reported once and ends the registration.
+  /// What `fd`, registered or not, is ready for from now on; {} for nothing. `invalid` acts as a
+  /// closed descriptor: it is reported once and ends the registration.
   void set_ready(int fd, Ready ready);
-  /// Puts an event into the next wait as it is: a stale number, a spurious readiness.
+  /// Adds an event, unchecked, to the next wait: for a stale number or a spurious readiness.
   void inject(Event event) { injected_.push_back(event); }
 
  private:
@@ -84,7 +83,7 @@ class Simulation final : public Clock {
   class VirtualAlarm;
   struct Readiness {
     Ready ready;
-    std::uint64_t change = 0;  // which: an edge is told again after each
+    std::uint64_t change = 0;  // its number: after each, an edge is reported again
   };
 
   void move_to(TimePoint t);
@@ -101,7 +100,7 @@ class Simulation final : public Clock {
   BootTime wall_set_at_;  // and when
   bool auto_advance_ = false;
   bool advancing_ = false;
-  std::uint64_t changes_ = 0;  // of readiness and of alarms
+  std::uint64_t changes_ = 0;  // counts changes counts changes of readiness and of alarms
   std::vector<VirtualAlarm*> alarms_;
   HandlerList<std::size_t()> loops_;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Time as the library counts it: integer nanoseconds, with a type of its own for each clock, so
-/// that an instant of one is never taken for one of another.
+/// Time in the library: integer nanoseconds, with one type for each clock, so that their instants
+/// do not mix.
 #pragma once
 
 #include <chrono>
@@ -14,9 +14,9 @@ namespace detent {
 using Duration = std::chrono::nanoseconds;
 /// Time that never jumps and stands still while the machine is suspended (CLOCK_MONOTONIC).
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
-/// The time of day, which is set now and then (CLOCK_REALTIME).
+/// The time of day, which can be set (CLOCK_REALTIME).
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
-/// Names the steady clock that goes on while the machine is suspended (CLOCK_BOOTTIME).
+/// The steady clock that goes on while the machine is suspended (CLOCK_BOOTTIME).
 struct BootClock {
   using duration = Duration;
   using rep = duration::rep;

@@ -5,8 +5,8 @@
 ///     detent::UniqueFd pipe_end(ends[0]);
 ///     if (::read(pipe_end.fd(), &byte, 1) == 1) use(byte);     // closed at the end of the scope
 ///
-/// Declare a descriptor before the watch that uses it: members are destroyed in reverse order, so
-/// the registration goes first and the descriptor is closed after it.
+/// Declare a descriptor before the watch that uses it. Members are destroyed in reverse order, so
+/// the watch ends first and the descriptor is closed after it.
 #pragma once
 
 #include <utility>
@@ -37,8 +37,8 @@ class UniqueFd {
   /// Gives the descriptor to the caller, who must close it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
-  /// Closes the descriptor, if any, and owns `fd` instead. Keeps errno. A failing close is not
-  /// reported: the number is free in any case (close(2)), and retrying could close another's file.
+  /// Closes the descriptor, if any, and owns `fd` instead. Keeps errno. Does not report a failing
+  /// close: the number is free in any case (close(2)). A retry could close another file.
   void reset(int fd = -1) noexcept;
 
  private:

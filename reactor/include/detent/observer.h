@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Hears of each callback that a loop makes and of each turn: what measuring and watchdogs are
-/// built on.
+/// Is told of each callback that a loop makes and of each turn, for measuring and for watchdogs.
 ///
 ///     Slowest slowest;                             // an Observer
 ///     detent::Handle observing = reactor.observe(slowest);
 ///
-/// While a loop has no observer, a callback costs it one predictable branch.
+/// In a loop without observers, this costs each callback one predictable branch.
 #pragma once
 
 #include "detent/clock.h"
@@ -19,11 +18,12 @@ namespace detent {
 /// Reactor::observe returned.
 class Observer {
  public:
-  /// One callback, by the Name that its user gave it: a timer's, not its service's.
+  /// One callback, with the Name that its user gave it. A timer's callback has the timer's Name,
+  /// not the service's.
   struct Call {
     Name name;
-    int fd = -1;         ///< Of a watch; -1: of something else.
-    Ready ready = {};    ///< Of a watch: what is told.
+    int fd = -1;         ///< Of a watch; -1 for any other callback.
+    Ready ready = {};    ///< Of a watch: what it is told.
     Duration late = {};  ///< Of a timer: how long after its deadline.
   };
 
@@ -32,12 +32,12 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   virtual ~Observer() = default;
 
-  /// Calls may nest, when a callback makes a source call another.
+  /// Calls nest when a callback makes a source call another one.
   virtual void before(const Call& call) noexcept = 0;
-  /// When it has returned or thrown. What it was called for may be gone.
+  /// When the callback has returned or thrown. Its watch, timer or the like may be gone.
   virtual void after(const Call& call) noexcept = 0;
-  /// At the end of a turn, one that an exception ends too: how long it waited for events, and how
-  /// long all else took.
+  /// At the end of a turn, even if an exception ends it. `waited`: its wait for events. `worked`:
+  /// the rest of it.
   virtual void turn(Duration waited, Duration worked) noexcept = 0;
 };
 

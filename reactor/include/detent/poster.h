@@ -16,13 +16,13 @@ namespace detent {
 
 class Mailbox;
 
-/// Copyable and thread-safe. Keeps no loop alive, but its wake-up descriptor.
+/// Copyable and thread-safe. It keeps the loop's wake-up descriptor open, but not the loop alive.
 class Poster {
  public:
-  /// Runs `function` on the loop's thread, in the order of one thread's posts. False, with
-  /// `function` destroyed here, when the loop is gone, and in a forked child. When the loop goes
-  /// before it ran the function, the function is destroyed on the loop's thread.
-  /// std::invalid_argument when `function` is empty.
+  /// Runs `function` on the loop's thread. One thread's posts run in order. When the loop is gone,
+  /// and in a forked child, destroys `function` here and returns false. If the loop is destroyed
+  /// before it runs `function`, it destroys `function` on its own thread. std::invalid_argument
+  /// when `function` is empty.
   bool post(Callback<void()> function) const;
 
  private:

@@ -9,18 +9,18 @@
 ///     reactor.run();
 ///
 /// One turn of the loop, in this order:
-///  1. before_wait hooks run; pending changes of interest are applied.
+///  1. before_wait hooks run; the poller applies pending changes of interest.
 ///  2. The wait; it does not sleep while posted, deferred, put-off or carried-over work exists.
 ///  3. after_wait hooks run.
-///  4. Posted functions run, those posted before this phase began, and those that were put off to
-///     this turn, in the order of their calls.
+///  4. Functions run that were posted before this phase began or put off to this turn by
+///     next_turn(), in the order of the calls.
 ///  5. Descriptor callbacks run in the poller's order, timers when their alarm's turn comes.
-///  6. Deferred functions run, those deferred before this phase began.
+///  6. Functions run that were deferred before this phase began.
 ///  7. The numbers of ended registrations become reusable.
 ///
-/// What a phase schedules for itself runs in the next turn, and each phase has a budget, so that
-/// nothing can lock the loop up. An exception leaves the turn where it is: what was not yet done
-/// is done by the next one. Lifetimes: handle.h.
+/// What a phase schedules for itself runs in the next turn, and each phase has a budget. So nothing
+/// can lock the loop up. An exception ends the turn at once; the next turn does the rest.
+/// Lifetimes: handle.h.
 #pragma once
 
 #include <concepts>
@@ -44,8 +44,8 @@ namespace detent {
 
 class Service;
 
-/// How much of a kind one turn does at most; the rest is done in the next turn. All at least 1.
-/// What sources do in one event is bounded by their own options.
+/// How much of each kind one turn does at most; the next turn does the rest. All at least 1.
+/// Sources bound what they do in one event by their own options.
 struct Budgets {
   std::size_t events = 1024;     ///< Ready descriptors.
   std::size_t functions = 1024;  ///< Posted and put-off functions; and as many deferred ones.
@@ -55,12 +55,12 @@ struct ReactorOptions {
   std::unique_ptr<Poller> poller = {};  ///< Null: make_poller().
   Clock* clock = nullptr;               ///< Null: kernel_clock(). Must outlive the reactor.
   Budgets budgets = {};
-  /// Gets what a callback threw and the callback's Name, and the loop goes on. Empty: it leaves
-  /// run(). What this function throws itself leaves run().
+  /// Gets what a callback threw and the callback's Name; then the loop goes on. If it is empty, the
+  /// exception leaves run(). So does what this function itself throws.
   Callback<void(std::exception_ptr, const Name&)> on_exception = {};
-  /// Lets posts gather in a flood: after 32 or more at once from other threads, a loop that would
-  /// sleep if there were no more takes the next ones 4 µs later, together. Fewer turns for the same
-  /// posts, each a little later.
+  /// Lets posts gather in a flood, which is 32 or more at once from other threads. After one, a
+  /// loop with nothing but posts to do takes the next ones 4 µs later, together. This takes fewer
+  /// turns, but each post runs a little later.
   bool gather_posts = false;
 };
 
@@ -68,30 +68,31 @@ struct ReactorOptions {
 struct Counters {
   std::uint64_t turns = 0;
   std::uint64_t callbacks = 0;     ///< As returned by run_once.
-  std::uint64_t stale_events = 0;  ///< Events without a callback: their registration had ended.
+  std::uint64_t stale_events = 0;  ///< Events without a callback: the registration had ended.
 };
 
-/// The loop. Belongs to the thread that makes it: from another, only post, stop, wake and a Poster
-/// may be used; all else throws std::logic_error, or ends the program with a message where it is
-/// noexcept. Use in a forked child throws, too, or, for stop and wake, does nothing; there only
-/// destroying is legal, and leaves the parent's loop alone. Destroying it inside one of its
-/// callbacks ends the program with a message when that callback returns; std::exit() in a callback
-/// is legal, with a loop of static storage too.
+/// The loop. Belongs to the thread that makes it. Other threads may use only post, stop, wake and a
+/// Poster. All else throws std::logic_error there, or ends the program with a message where it is
+/// noexcept. In a forked child only destroying it is legal, and leaves the parent's loop alone.
+/// There stop and wake do nothing, and all functions that can throw do. Destroying it inside one of
+/// its callbacks ends the program with a message when that callback returns. std::exit() in a
+/// callback is legal, even if the loop has static storage.
 ///
-/// Each function that takes a callback throws std::invalid_argument when it is empty.
+/// Each function that takes a callback throws std::invalid_argument when the callback is empty.
 class Reactor final : private HandleOwner {
  public:
   /// Throws std::system_error when the kernel refuses a descriptor, and what make_poller throws.
   explicit Reactor(ReactorOptions options = {});
-  /// Destroys what is still posted, put off or deferred without running it. Handles become inert.
+  /// Destroys posted, put-off and deferred functions without running them. Handles become inert.
   ~Reactor();
 
-  /// Calls `on_ready` while `fd` is ready, until the Watch goes. `fd` stays the caller's, who
-  /// closes it after the Watch; one number can be watched once (make a duplicate for a second
-  /// watch). What was not asked for is not reported, but for read_closed, hangup, error and
-  /// invalid. With no requested bit among them they are reported once, and the watch is silent
-  /// until set_interest or resume. `invalid` comes once, after which the watch has ended.
-  /// Throws what Poller::add throws, with the descriptor and `name` in its text.
+  /// Calls `on_ready` while `fd` is ready, until the Watch is destroyed. The caller keeps `fd`, and
+  /// closes it after the Watch. One number can be watched once (make a duplicate for a second
+  /// watch). Reports what `interest` asks for, read_closed with readable, and hangup, error and
+  /// invalid unasked. With an empty interest it reports only invalid. An event without readable,
+  /// writable and priority comes once, and the watch is silent until set_interest or resume.
+  /// `invalid` comes once and ends the watch. Throws what Poller::add throws, with the descriptor
+  /// and `name` in its text.
   [[nodiscard]] Watch watch(int fd, Interest interest, Callback<void(Ready)> on_ready,
                             Name name = {});
   /// The same for anything with fd().
@@ -104,11 +105,11 @@ class Reactor final : private HandleOwner {
     return watch(source.fd(), interest, std::move(on_ready), name);
   }
 
-  /// For a source: a type with callbacks of its own that stand behind one descriptor, as timers
-  /// stand behind a kernel timer. Calls `serve(Ready)` while `fd` is readable. It returns how many
-  /// callbacks it made, each within observed(); how many it makes in one call is for the source to
-  /// bound. One that throws counts as one callback, and is called again in the next turn with the
-  /// same Ready, whether or not `fd` is ready then. Else as watch().
+  /// For a source: a type whose many callbacks share one descriptor, as timers share a kernel
+  /// timer. Calls `serve(Ready)` while `fd` is readable. `serve` makes each callback within
+  /// observed(), and returns how many it made. The source has to bound that number. A `serve` that
+  /// throws counts as one callback. It is called again in the next turn with the same Ready,
+  /// whether or not `fd` is ready then. Else as watch().
   template <class Serve>
   [[nodiscard]] Watch watch_source(int fd, Serve serve, Name name = {}) {
     return add_source(
@@ -116,30 +117,31 @@ class Reactor final : private HandleOwner {
         name);
   }
 
-  /// Runs `function` in a later phase 4, in the order of posting. From any thread. Allocates
-  /// nothing in steady state when the callable is stored inline.
+  /// Runs `function` in a later phase 4, in the order of posting. Any thread. Allocates nothing in
+  /// steady state when the callable is stored inline.
   void post(Callback<void()> function);
   /// For threads that may outlive the loop.
   [[nodiscard]] Poster poster() const noexcept;
-  /// Runs `function` once, in phase 4 of the next turn; of the turn after when called in a hook of
-  /// the present one. No kernel timer takes part. Taken back by the handle.
+  /// Runs `function` once, in phase 4 of the next turn, also when called in a hook of this one.
+  /// Uses no kernel timer. Destroying the handle cancels it.
   [[nodiscard]] Handle next_turn(Callback<void()> function, Name name = {});
-  /// Runs `function` once at the end of this turn (phase 6), or of the next one when called there
-  /// or outside of a turn. Taken back by the handle.
+  /// Runs `function` once at the end of this turn (phase 6). When called in phase 6 or outside of a
+  /// turn, at the end of the next one. Destroying the handle cancels it.
   [[nodiscard]] Handle defer(Callback<void()> function, Name name = {});
 
-  /// Turns until stop(). With nothing registered it waits.
+  /// Runs turns until stop(). Waits even if nothing is registered.
   void run();
-  /// Turns until a callback ran, stop() or wake() was called, or `max_wait` has passed on clock().
-  /// Returns how many callbacks ran: hooks do not count. Consumes a pending stop.
+  /// Runs turns until a callback ran, stop() or wake() was called, or `max_wait` has passed on
+  /// clock(). Returns how many callbacks ran: hooks do not count. Consumes a pending stop.
   std::size_t run_once(std::optional<Duration> max_wait = std::nullopt);
-  /// Ends run() after the current turn; remembered when it comes before. If an exception leaves
-  /// run() first, the next run() returns at once. Any thread, any signal handler; keeps errno.
+  /// Ends run() after the current turn. Before run(), or if an exception leaves run() first, the
+  /// next run() returns at once. Any thread, any signal handler; keeps errno.
   void stop() noexcept;
   /// Ends the current wait, or the next one. Any thread, any signal handler; keeps errno.
   void wake() noexcept;
 
-  /// The time of this turn: read when first asked for after the wait. Outside of turns, the time.
+  /// The time of this turn, read at the first call after the wait. Outside of turns, the current
+  /// time.
   [[nodiscard]] TimePoint now() const;
   /// The number of this turn, or of the last one outside of turns. The first is 1.
   [[nodiscard]] std::uint64_t turn() const noexcept;
@@ -147,27 +149,27 @@ class Reactor final : private HandleOwner {
   [[nodiscard]] const Budgets& budgets() const noexcept;
   [[nodiscard]] const Counters& counters() const noexcept;
 
-  /// Embedding in a foreign loop: watch native_handle() there for readability; before every sleep
-  /// call prepare() and sleep no longer than it says (nullopt: as long as you like); then call
-  /// dispatch(), which runs one turn without sleeping and returns how many callbacks ran, as
-  /// run_once. A foreign loop without a hook before its sleeps calls prepare() after dispatch():
-  /// what is changed later, outside of a turn, makes native_handle() readable. Where the poller
-  /// cannot, native_handle() is not_supported.
+  /// To embed this loop in a foreign one, watch native_handle() there for readability. Before each
+  /// sleep call prepare(), and sleep no longer than it returns (nullopt: no limit). After the sleep
+  /// call dispatch(): it runs one turn without sleeping and returns how many callbacks ran, as
+  /// run_once does. A foreign loop without a hook before its sleeps calls prepare() after
+  /// dispatch(). Changes outside of a turn then make native_handle() readable. Throws not_supported
+  /// for a poller without a native handle.
   [[nodiscard]] int native_handle();
   [[nodiscard]] std::optional<Duration> prepare();
   std::size_t dispatch();
 
-  /// Functions to run in every turn, phases 1 and 3, in the order of registration. When one throws
-  /// those behind it are skipped in that turn.
+  /// Runs `hook` in every turn, in phase 1 or 3, in the order of registration. When one throws, the
+  /// turn skips those behind it.
   [[nodiscard]] Handle before_wait(Callback<void()> hook, Name name = {});
   [[nodiscard]] Handle after_wait(Callback<void()> hook, Name name = {});
 
-  /// Tells `observer` of each callback and each turn from now on, until the handle goes. At any
-  /// time; several at once are told in the order of their calls.
+  /// Tells `observer` of each callback and each turn from now on, until the handle is destroyed.
+  /// Call it at any time. Several observers are told in the order of these calls.
   [[nodiscard]] Handle observe(Observer& observer);
   /// For a source: calls `function`, a user's callback, and tells the observers before and after.
-  /// `describe()` makes the Observer::Call; it is called only when somebody observes. Returns what
-  /// `function` returns, and lets through what it throws.
+  /// `describe()` makes the Observer::Call; it is called only when there are observers. Returns
+  /// what `function` returns and throws what it throws.
   template <class Describe, class Function>
   [[gnu::always_inline]] decltype(auto) observed(Describe&& describe, Function&& function) {
     if (!is_observed_) [[likely]]
@@ -175,11 +177,11 @@ class Reactor final : private HandleOwner {
     const Observed around(*this, describe());
     return function();
   }
-  /// For a source: throws std::logic_error that names `call` when used by another thread or in a
-  /// forked child.
+  /// For a source: throws std::logic_error that names `call` on another thread or in a forked
+  /// child.
   void check_thread(const char* call) const;
-  /// For a source that may outlive the loop: a copy of this says whether the loop still lives, and
-  /// checks the thread.
+  /// For a source that may outlive the loop. A copy of the link says whether the loop still lives,
+  /// and checks the thread.
   [[nodiscard]] const ServiceLink& link() const noexcept;
 
  private:
@@ -200,7 +202,7 @@ class Reactor final : private HandleOwner {
     Observer::Call call_;
   };
 
-  // The event counted as one callback.
+  // The event itself has counted as one callback.
   template <class Serve>
   void run_source(Serve& serve, Ready ready) {
     last_thrower.text = nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// What a type that is built on a reactor and hands out handles derives from, as timers do.
+/// The base of a type that uses a reactor and hands out handles, as timers do.
 ///
 ///     class Alarms final : private detent::Service {
 ///      public:
@@ -17,32 +17,31 @@ namespace detent {
 
 class Reactor;
 
-/// Is told when its reactor goes first: then its handles are inert, and what it is asked for is
-/// refused. Belongs to its reactor's thread. Not moved.
+/// When its reactor is destroyed first, its handles become inert and it refuses further calls.
+/// Belongs to its reactor's thread. Not moved.
 class Service : public HandleOwner {
  public:
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
  protected:
-  /// std::logic_error that names `type` on another thread, or when the reactor is going.
+  /// std::logic_error that names `type` on another thread, or when the reactor is being destroyed.
   Service(Reactor& reactor, const char* type);
   virtual ~Service();
 
-  /// First thing in the destructor, which `call` names: handles become inert, and refuses() is
-  /// true. The callbacks are to be destroyed next, while all members live. On another thread ends
-  /// the program with a message.
+  /// Call it first in the destructor, which `call` names: handles become inert, and refuses() is
+  /// true. Then destroy the callbacks, while all members live. On another thread it ends the
+  /// program with a message.
   void close(const char* call) noexcept;
 
-  /// First thing in a function that registers: whether it has to return an inert handle and to
-  /// drop() the callback, since this service or its reactor is going. Throws std::logic_error that
-  /// names `call` on another thread, in a forked child, and when the reactor is gone and this
-  /// service is not going too.
+  /// Call it first in a function that registers. True while this service or its reactor is being
+  /// destroyed: then drop() the callback and return an inert handle. Throws std::logic_error that
+  /// names `call` on another thread, in a forked child, and when only the reactor is gone.
   [[nodiscard]] bool refuses(const char* call) const {
     return !link_.check(call) && is_going(call);
   }
 
-  /// std::logic_error that names `call` when it is gone.
+  /// std::logic_error that names `call` when the reactor is gone.
   [[nodiscard]] Reactor& reactor(const char* call) const {
     if (reactor_ == nullptr) [[unlikely]]
       fail_gone(call);

@@ -6,10 +6,10 @@
 ///     auto once = timers.after(250ms, [] { std::puts("now"); });
 ///     auto tick = timers.every(1s, [](const detent::Tick& t) { use(t.expirations); });
 ///
-/// Never early by a nanosecond, in the order of deadlines and, where these are equal, of arming.
-/// A periodic timer keeps its grid, start + n * period, for ever: being late once moves no later
-/// tick. All timers of a service share one kernel timer, which is set again only when the earliest
-/// deadline gets earlier, and after it went off.
+/// Calls are never early, not by a nanosecond. They come in the order of deadlines; equal
+/// deadlines, in the order of arming. A periodic timer keeps its grid, start + n * period: a late
+/// call moves no later tick. All timers of a service share one kernel timer. The service sets it
+/// again only when the earliest deadline gets earlier, and after it went off.
 #pragma once
 
 #include <chrono>
@@ -30,14 +30,14 @@
 namespace detent {
 
 struct TimerServiceOptions {
-  /// How many timers are called in one turn at most; the rest are called in the next. At least 1.
+  /// How many timers one turn calls at most; the next turn calls the rest. At least 1.
   std::size_t timers_per_turn = 1024;
 };
 
-/// Timers on one clock. Lives on its reactor's thread, and is to go before the reactor. Not moved.
+/// Timers on one clock. Lives on its reactor's thread. Destroy it before the reactor. Not moved.
 /// Its functions throw std::logic_error on another thread, in a forked child, and when the reactor
-/// is gone; std::invalid_argument for an empty callback. A callback may do anything to any timer,
-/// its own included, and may destroy the service.
+/// is gone. They throw std::invalid_argument for an empty callback. A callback may do anything to
+/// any timer, its own included, and may destroy the service.
 template <class ClockT>
 class BasicTimerService final {
  public:
@@ -58,7 +58,7 @@ class BasicTimerService final {
   [[nodiscard]] TimerType after(Duration delay, F&& on_expiry, Name name = {}) {
     return at(Time(timers_->deadline_after(delay)), std::forward<F>(on_expiry), name);
   }
-  /// The same at an instant; one that has passed means the next turn.
+  /// The same at an instant. An instant in the past means the next turn.
   template <class F>
   [[nodiscard]] TimerType at(Time deadline, F&& on_expiry, Name name = {}) {
     TimerType timer = add("TimerService::at", std::forward<F>(on_expiry), name);
@@ -77,26 +77,25 @@ class BasicTimerService final {
     if (!timer.is_empty()) timers_->start(timer.id().slot, schedule);
     return timer;
   }
-  /// A timer that waits to be armed with TimerType::rearm.
+  /// Makes a timer that is not armed yet: see TimerType::rearm.
   template <class F>
   [[nodiscard]] TimerType make(F&& on_expiry, Name name = {}) {
     return add("TimerService::make", std::forward<F>(on_expiry), name);
   }
 
-  /// On the wall clock only. Calls `on_change` each time the wall clock was set, whether or not a
-  /// timer is armed, and before the timers that are due by then. It was set when its distance from
-  /// the steady clock changed, so a suspended machine that wakes counts, too, where the steady
-  /// clock stood still meanwhile (Linux). Where the kernel does not tell (macOS and BSD) the clocks
-  /// are compared when a timer wakes the loop, and at least every ten seconds; by how little it
-  /// must have moved says Clock::wall_drift. The callback may destroy anything, this service
-  /// included.
+  /// On the wall clock only. Calls `on_change` each time the wall clock was set, even if no timer
+  /// is armed. Calls it before the timers that are due by then. A changed offset from the steady
+  /// clock counts as setting it. So does waking from suspension where the steady clock stood still
+  /// meanwhile (Linux). Where the kernel does not report it (macOS and BSD), the service compares
+  /// the clocks at each timer's wake-up, at least every ten seconds. Clock::wall_drift is the least
+  /// change that counts. The callback may destroy anything, this service included.
   [[nodiscard]] Handle on_clock_change(
       Callback<void(const ClockChange&)> on_change,
       Name name = {}) requires std::is_same_v<ClockT, std::chrono::system_clock> {
     return timers_->on_clock_change(std::move(on_change), name);
   }
 
-  /// std::logic_error when it is gone.
+  /// std::logic_error when the reactor is gone.
   [[nodiscard]] Reactor& reactor() const { return timers_->reactor(); }
   /// Reads the clock that these timers go by.
   [[nodiscard]] Time clock_now() const noexcept { return Time(timers_->clock_now()); }
@@ -116,7 +115,7 @@ class BasicTimerService final {
     return {timers_->link(), id};
   }
 
-  // The same callable for an untyped tick. It has no more captures, so no more of it is allocated.
+  // Wraps the callable for an untyped tick. The wrapper adds no captures, so it allocates no more.
   template <class F>
   static auto untyped(F&& function) {
     if constexpr (std::is_invocable_v<std::decay_t<F>&, const TickType&>) {
@@ -138,10 +137,11 @@ class BasicTimerService final {
 };
 
 using TimerService = BasicTimerService<std::chrono::steady_clock>;
-/// Goes on while the machine is suspended: what came due then is told at once when it wakes.
+/// Goes on while the machine is suspended. Timers that came due meanwhile are called at once when
+/// it wakes.
 using BootTimerService = BasicTimerService<BootClock>;
-/// For instants of the day. When the wall clock is set forward, what was skipped is told once,
-/// late; when it is set back, nothing is told again: a periodic timer is silent until its next
+/// For instants of the day. When the wall clock is set forward, a timer that it skipped is called
+/// once, late. When it is set back, no tick comes twice: a periodic timer is silent until its next
 /// tick.
 using WallTimerService = BasicTimerService<std::chrono::system_clock>;
 

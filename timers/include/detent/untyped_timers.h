@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// What stands behind a TimerService of any clock: the same timers, with times as nanoseconds since
-/// the epoch of their clock. It is a header of its own because TimerService adds callables inline.
-/// Programs use timer_service.h.
+/// The timers behind a TimerService of any clock, with times as nanoseconds since the epoch of the
+/// clock. A public header because TimerService adds callables inline; programs use timer_service.h.
 #pragma once
 
 #include <algorithm>
@@ -29,9 +28,9 @@ struct UntypedTick {
   std::uint64_t expirations = 1;
 };
 
-/// Keeps the callables of a service. The engine, which the library has once for all clocks, derives
-/// from this class; it knows the deadlines and calls the callables. Errors and threads are those
-/// of BasicTimerService.
+/// Keeps the callables of a service. The engine derives from this class, knows the deadlines and
+/// calls the callables. All clocks use the same engine. Errors and threads are those of
+/// BasicTimerService.
 class UntypedTimers : public Service {
  public:
   /// Makes the kernel timer; throws std::system_error. std::invalid_argument for a budget of 0.
@@ -40,8 +39,8 @@ class UntypedTimers : public Service {
   ~UntypedTimers() override = default;
 
   /// Keeps `on_expiry`, to be called with a const UntypedTick&, and returns the number of the new
-  /// timer, which is not armed. When this service or its reactor is going, drops `on_expiry` and
-  /// returns HandlerId{}.
+  /// timer, which is not armed. While this service or its reactor is being destroyed, drops
+  /// `on_expiry` and returns HandlerId{}.
   template <class F>
   [[nodiscard, gnu::always_inline]] HandlerId add(const char* call, F&& on_expiry,
                                                   const Name& name) {
@@ -51,7 +50,7 @@ class UntypedTimers : public Service {
     }
     return callbacks_.add(std::forward<F>(on_expiry), name);
   }
-  /// For the handles of what was added.
+  /// For the handles of the timers.
   using Service::line;
   /// Throws std::invalid_argument that names `call`: its callback is empty.
   [[noreturn]] static void fail_empty(const char* call);
@@ -70,13 +69,13 @@ class UntypedTimers : public Service {
   }
   [[nodiscard]] Reactor& reactor() const { return Service::reactor("TimerService::reactor"); }
 
-  /// First thing in the owner's destructor: makes the handles inert, then destroys the callables.
+  /// Call it first in the owner's destructor: makes the handles inert, then destroys the callables.
   virtual void end() noexcept = 0;
 
  protected:
-  // Four bytes beside each callable. The engine keeps what only periodic timers need elsewhere.
+  // Four bytes beside each callable. The engine keeps data of periodic timers in a PeriodTable.
   struct Data {
-    std::uint32_t period = 0;  // its number there; 0: none
+    std::uint32_t period = 0;  // its number in the PeriodTable; 0: none
   };
   using Table = HandlerTable<void(const UntypedTick&), Data>;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Finds callbacks that a loop calls for ever though they do nothing: a busy loop that eats a
-/// processor in silence. `find_package(detent COMPONENTS health)`, `detent::health`.
+/// Finds callbacks that a loop calls again and again though they do nothing, which keeps a
+/// processor busy. `find_package(detent COMPONENTS health)`, `detent::health`.
 ///
 ///     detent::SpinWatch spins(reactor, [](const detent::Spin& spin) {
 ///       std::fprintf(stderr, "%s spins on descriptor %d\n", spin.name.text, spin.fd);
@@ -25,10 +25,10 @@ struct Spin {
   int fd;
 };
 
-/// Observes a reactor while it lives, on that reactor's thread, and is to go before it. A watch
-/// spins when its callback ran in a thousand turns running, and in the last of them moved no byte
-/// of its descriptor. That can be told of pipes and of stream sockets that do not listen. SpinWatch
-/// asks the system about them (ioctl(2), getsockopt(2)); the loop alone never does.
+/// Observes a reactor on that reactor's thread. Destroy it before the reactor. A watch spins when
+/// its callback ran in a thousand turns running, and moved no byte in the last of them. SpinWatch
+/// can see this for pipes and for stream sockets that do not listen. It asks the system about them
+/// (ioctl(2), getsockopt(2)); a loop without a SpinWatch never does.
 class SpinWatch {
  public:
   /// `on_spin` runs at the end of the turn, and again for each further thousand turns; it may
@@ -38,7 +38,7 @@ class SpinWatch {
   SpinWatch& operator=(const SpinWatch&) = delete;
   ~SpinWatch();
 
-  /// How many were found.
+  /// How many spins it has found.
   [[nodiscard]] std::uint64_t spins() const noexcept;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// When something is due by the calendar.
+/// A cron expression: when something is due by the calendar.
 ///
 ///     const detent::Cron cron("30 2 * * mon-fri", {.zone = detent::TimeZone("Europe/Berlin")});
 ///     const std::optional<detent::WallTime> next = cron.next(clock.wall_now());
@@ -22,13 +22,12 @@
 
 namespace detent {
 
-/// What becomes of a local time that does not exist, since the clocks were put forward over it.
+/// What happens to a local time that does not exist, since the clocks were put forward over it.
 enum class Gap : std::uint8_t {
   run_after,  ///< Due at the instant that ends the gap; once, however many times fall into it.
   skip        ///< Not due that day.
 };
-/// At which of its two instants a local time is due that comes twice, since the clocks were put
-/// back.
+/// When a local time is due that comes twice, since the clocks were put back.
 enum class Overlap : std::uint8_t { first, second, both };
 
 struct CronOptions {
@@ -37,11 +36,12 @@ struct CronOptions {
   Overlap overlap = Overlap::first;
 };
 
-/// What an expression is not. what() shows it, the place and what was expected there.
+/// For an expression that is not valid. what() shows the expression, the place, and what was
+/// expected there.
 class CronError : public std::invalid_argument {
  public:
   CronError(std::string_view expression, std::size_t position, const std::string& expected);
-  /// Of the first character that was not expected; the expression's length at its end.
+  /// The index of the first wrong character; the expression's length if it ends too early.
   [[nodiscard]] std::size_t position() const noexcept { return position_; }
 
  private:
@@ -54,15 +54,15 @@ struct CronFields;
 /// (the second before them). A value, cheap to copy, that never changes; any thread.
 ///
 /// A schedule whose hour field begins with `*` is regular: it is due at each instant whose local
-/// time it names, both times in an overlap and never in a gap. Gap and Overlap do not apply to it.
-/// Every other schedule names times of the day, for which they do.
+/// time it names. So it is due both times in an overlap and never in a gap. Gap and Overlap apply
+/// only to the other schedules, which name times of the day.
 class Cron {
  public:
-  /// Throws CronError, for a date that never comes (30 February) too.
+  /// Throws CronError, also for a date that never comes (30 February).
   explicit Cron(std::string_view expression, CronOptions options = {});
 
   /// The first instant later than `after` at which it is due. Nullopt when there is none before the
-  /// year 2262, in which a WallTime ends. A pure function; takes microseconds.
+  /// year 2262, in which WallTime ends. A pure function; takes microseconds.
   [[nodiscard]] std::optional<WallTime> next(WallTime after) const;
   /// The next `n` of them, or as many as there are.
   [[nodiscard]] std::vector<WallTime> next_n(WallTime after, std::size_t n) const;

@@ -32,28 +32,28 @@ struct JobRun {
   std::uint64_t missed = 0;  ///< Runs before this one, since the last call, that were not called.
 };
 
-/// What becomes of a run that could not be called in time: the machine slept, the clock was put
-/// forward, the program did not run or was busy until the next one was due.
+/// What happens to runs that could not be called in time. Perhaps the machine slept, the clock was
+/// put forward, the program did not run, or it was busy.
 enum class MissedRuns : std::uint8_t {
-  skip,  ///< It is left out.
+  skip,  ///< They are left out.
   once,  ///< One call, for the last of them.
-  all    ///< A call for each, one a turn, of JobOptions::most_missed at most: the latest.
+  all    ///< A call for each, one a turn; only for the last JobOptions::most_missed.
 };
 
-/// A delay of each run, so that many machines do not do the same at the same instant.
+/// Delays each run, so that many machines do not run it at the same instant.
 struct Jitter {
-  Duration most = {};      ///< It is from zero to this, and ends before the next run is due.
-  std::uint64_t seed = 0;  ///< The same seed and the same run: the same delay.
+  Duration most = {};      ///< The delay is from zero to this, and ends before the next run is due.
+  std::uint64_t seed = 0;  ///< The same seed and run give the same delay.
 };
 
 struct JobOptions {
   MissedRuns missed = MissedRuns::once;
   std::size_t most_missed = 100;  ///< For MissedRuns::all; at least 1, at most Jobs::kMostCounted.
-  /// How late a call may be and still be in time.
+  /// How late a call may be and still count as in time.
   Duration grace = std::chrono::minutes(1);
-  /// The run that was called last, when the program remembers it: what was due since then was
-  /// missed. Left out: nothing was missed. One before 1970 is taken as 1970, so WallTime::min() may
-  /// stand for "never". One that lies more than a day in the future is not believed.
+  /// The last run that was called, if the program has stored it: runs due since then were missed.
+  /// Left out: nothing was missed. A time before 1970 counts as 1970, so WallTime::min() may stand
+  /// for "never". A time more than a day in the future is ignored.
   std::optional<WallTime> last_run = {};
   Jitter jitter = {};
 };
@@ -64,13 +64,14 @@ class Job;
 /// callbacks may do anything to any job, their own included, and may destroy this object. As there
 /// is one thread, two runs never overlap. Allocates nothing to call a job.
 ///
-/// The clock decides, at each wake-up. When it is put back, a job goes on from the time that it
-/// shows now; but a run that was called, in this life of the program or in an earlier one, is not
-/// called again. When that run is more than a day ahead of the clock, the clock was wrong before,
-/// and the run does not count. What was due before the clock was put forward was missed.
+/// At each wake-up the clock decides what is due. When the clock is put back, a job goes on from
+/// the new time. But it does not call a run again that was called, in this process or (see
+/// last_run) an earlier one. If that run is more than a day ahead of the clock, the clock was wrong
+/// before, and the run does not count. Runs that the clock skipped when it was put forward were
+/// missed.
 class Jobs final : private Service {
  public:
-  /// Missed runs are counted up to here; JobRun::missed may say less than there were.
+  /// Missed runs are counted up to here; JobRun::missed may be less than their number.
   static constexpr std::size_t kMostCounted = 10'000;
 
   explicit Jobs(WallTimerService& timers);
@@ -79,9 +80,9 @@ class Jobs final : private Service {
   ~Jobs() override;
 
   /// Calls `on_run`, with a const JobRun& or with nothing, whenever `cron` is due from now on.
-  /// std::invalid_argument for an empty function, a negative length or a limit that is none;
+  /// std::invalid_argument for an empty function, a negative length or a limit out of range.
   /// std::logic_error when the timers or their reactor are gone. While this object or the reactor
-  /// is destroyed, what callbacks captured may still call this, and gets an inert handle.
+  /// is being destroyed, returns an inert handle to captures that call this.
   template <class F>
   [[nodiscard]] Job schedule(Cron cron, JobOptions options, F&& on_run, Name name = {});
 
@@ -90,10 +91,10 @@ class Jobs final : private Service {
   using Function = Callback<void(const JobRun&)>;
 
   struct Plan;
-  // Beside each callback; a plan does not move while a callback changes the table.
+  // Kept beside each callback. A plan does not move while a callback changes the table.
   using Table = HandlerTable<void(const JobRun&), std::unique_ptr<Plan>>;
 
-  // A null pointer to a function, a std::function or a Callback that holds none.
+  // A null pointer to a function, or an empty std::function or Callback.
   template <class F>
   static bool is_empty(const F& function) {
     constexpr bool tells = std::is_constructible_v<bool, const F&> &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// How the clocks of a place are set: its offset from UTC, now and at any other time.
+/// The time zone of a place: its offset from UTC, now and at any other time.
 ///
 ///     const detent::TimeZone berlin("Europe/Berlin");
 ///     const auto offset = berlin.offset_at(clock.wall_now());     // 1 h or 2 h
@@ -25,15 +25,15 @@ class TimeZone {
   /// UTC.
   TimeZone();
   /// By its name in the IANA data ("Europe/Berlin"), "UTC", or a fixed offset ("+05:30", "-03:00").
-  /// The name may come from a stranger: it cannot lead out of the data, and only a regular file of
-  /// bounded size is read. std::invalid_argument that shows the name when no zone has it here.
+  /// Safe for names from untrusted input: a name cannot lead out of the data's folder. It reads
+  /// only a regular file of bounded size. std::invalid_argument, which shows the name, when there
+  /// is no such zone.
   explicit TimeZone(std::string_view name);
 
   [[nodiscard]] const std::string& name() const noexcept;
   /// How far its clocks are ahead of UTC (east is positive).
   [[nodiscard]] std::chrono::seconds offset_at(WallTime t) const;
-  /// Whether its clocks show the time that they show at `t` at another instant too, since they
-  /// were set back.
+  /// Whether the local time at `t` comes at another instant too, since the clocks were set back.
   [[nodiscard]] bool is_repeated(WallTime t) const;
 
   /// For the calendar's own use.
