@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -60,9 +61,9 @@ std::unique_ptr<detent::Poller> make_poller(benchmark::State& state) {
 }
 
 void measure(benchmark::State& state, detent::Poller& poller) {
-  std::vector<detent::Event> events;
+  std::array<detent::Event, 64> room;
   while (state.KeepRunning()) {
-    poller.wait(events, detent::Duration::zero());
+    const auto events = poller.wait(room, detent::Duration::zero());
     if (events.size() != 1) return state.SkipWithError("not one descriptor was ready");
   }
 }

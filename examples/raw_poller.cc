@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <iostream>
 #include <optional>
+#include <span>
 #include <string_view>
-#include <vector>
 
 #include <detent/poller.h>
 #include <detent/socket.h>
@@ -25,7 +25,7 @@ detent::HandlerId as_id(int fd) {
 }
 int as_fd(detent::HandlerId id) { return static_cast<int>(id.slot); }
 
-void print(const std::vector<detent::Event>& events) {
+void print(std::span<const detent::Event> events) {
   std::cout << "Signaled events=[";
   for (const detent::Event& event : events) {
     std::cout << '(' << as_fd(event.id) << (event.ready.readable ? ", readable" : "")
@@ -52,18 +52,17 @@ int main(int argc, char** argv) {
   }
 
   std::optional<detent::Socket> connection;  // one client at a time
-  std::vector<detent::Event> events;
+  std::array<detent::Event, 64> room;
   for (bool active = true; active;) {
-    poller->wait(events, 3s);
+    const std::span<const detent::Event> events = poller->wait(room, 3s);
     print(events);
     for (const detent::Event& event : events) {
       const int fd = as_fd(event.id);
       if (fd == listener.fd()) {
-        std::error_code error;
-        auto accepted = listener.accept(error);
-        if (!accepted || connection) continue;  // a second client is turned away
-        connection = std::move(accepted->socket);
-        std::cout << "Accepted connection from " << accepted->peer.to_string() << std::endl;
+        auto accepted = listener.accept();
+        if (!accepted.socket || connection) continue;  // a second client is turned away
+        connection = std::move(accepted.socket);
+        std::cout << "Accepted connection from " << accepted.peer.to_string() << std::endl;
         poller->add(connection->fd(), {.readable = true}, as_id(connection->fd()));
       } else if (connection && fd == connection->fd()) {
         std::array<std::byte, 1024> data;

@@ -107,20 +107,20 @@ std::size_t Listener::accept_ready(Ready ready) {
   std::size_t calls = 0;
   std::error_code refusal;
   for (std::size_t left = call->accepts_per_turn; left > 0; --left) {
-    std::error_code error;
-    if (std::optional<Accepted> accepted = socket_.accept(error)) {
+    AcceptResult accepted = socket_.accept();
+    if (accepted.socket) {
       refusal.clear();
       ++calls;
-      const std::error_code limit = hand_over(call, std::move(*accepted));
+      const std::error_code limit = hand_over(call, std::move(accepted));
       if (!call) return calls;
       if (limit) return calls + rest(call, limit);
-    } else if (concerns_one_connection(error)) {
+    } else if (concerns_one_connection(accepted.error)) {
       ++counters_.aborted;
-      refusal = error;
+      refusal = accepted.error;
     } else {
-      if (!error) return calls;
+      if (!accepted.error) return calls;
       shed_one();
-      return calls + rest(call, error);
+      return calls + rest(call, accepted.error);
     }
   }
   // A turn that ends in refusals: whoever refuses does not take them from the backlog.
@@ -128,7 +128,7 @@ std::size_t Listener::accept_ready(Ready ready) {
 }
 
 // Returns the limit that on_accept met, if any: then the client has been turned away.
-std::error_code Listener::hand_over(const Call& call, Accepted accepted) {
+std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
   ++counters_.accepted;
   const Duration pause = std::exchange(pause_, Duration::zero());
   try {
@@ -172,8 +172,7 @@ void Listener::retry() {
 // Without this the clients in the backlog would hang; one of them at a time learns the truth.
 void Listener::shed_one() {
   spare_.reset();
-  std::error_code error;
-  if (socket_.accept(error)) ++counters_.shed;
+  if (socket_.accept().socket) ++counters_.shed;
   spare_ = open_spare();
 }
 

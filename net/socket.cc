@@ -197,15 +197,14 @@ Socket Socket::adopt(UniqueFd fd) {
   return socket;
 }
 
-std::optional<Accepted> Socket::accept(std::error_code& error) {
+AcceptResult Socket::accept() {
   AddressBuffer peer;
   UniqueFd accepted(retry_interrupted([&] {
     peer.size = sizeof peer.storage;
     return sys::accept(fd(), peer.address(), &peer.size);
   }));
-  error = accepted ? std::error_code() : to_result(-1, Blocked::until_readable).error;
-  if (!accepted) return std::nullopt;
-  return Accepted{Socket(std::move(accepted)), peer.endpoint()};
+  if (!accepted) return {.error = to_result(-1, Blocked::until_readable).error};
+  return {.socket = Socket(std::move(accepted)), .peer = peer.endpoint()};
 }
 
 IoResult Socket::read(std::span<std::byte> bytes) noexcept {

@@ -63,6 +63,8 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
     return false;
   }
   void awake() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+  /// Ends a sleep that was announced, with one write; else does nothing.
+  void interrupt() noexcept;
 
   /// Destroys what is posted, on this thread and outside the lock, and refuses more: drop().
   void close();
@@ -76,7 +78,6 @@ class alignas(kDestructiveInterferenceSize) Mailbox {
 
   static bool refuse(std::unique_lock<std::mutex>& lock, Callback<void()>& function) noexcept;
   void request(Requests what) noexcept;
-  void interrupt() noexcept;
   // A plain look first: an exchange each turn would cost more than the turn's own work.
   bool consume(Requests what) noexcept {
     return (requests_.load() & what) != 0 && (take_back(what) & what) != 0;

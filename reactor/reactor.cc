@@ -17,27 +17,11 @@ Budgets at_least_one(Budgets budgets) {
   return budgets;
 }
 
-[[noreturn]] void fail_empty(const char* call) {
+}  // namespace
+
+void fail_empty(const char* call) {
   throw std::invalid_argument(std::string(call) + ": the callback is empty");
 }
-
-inline void check_not_empty(bool has_function, const char* call) {
-  if (!has_function) [[unlikely]]
-    fail_empty(call);
-}
-
-// The error again, with what it was about in front of its text.
-[[noreturn]] void fail_about(const char* call, int fd, const Name& name,
-                             const std::system_error& error) {
-  std::string inner = error.what();
-  const std::string reason = ": " + error.code().message();
-  if (inner.ends_with(reason)) inner.resize(inner.size() - reason.size());
-  throw std::system_error(error.code(), std::string(call) + ": descriptor " + std::to_string(fd) +
-                                            ", \"" + name.text + "\" of " + name.file + ':' +
-                                            std::to_string(name.line) + ": " + inner);
-}
-
-}  // namespace
 
 // ---- making and ending
 
@@ -50,7 +34,7 @@ Reactor::State::State(Reactor& made, ReactorOptions options)
       poller(options.poller ? std::move(options.poller) : make_poller()),
       observers(made.is_observed_),
       line(made) {
-  events.reserve(budgets.events);
+  room.resize(budgets.events);
   mailbox->wakeup().watch(*poller, kWakeupId);
   attachment = clock.attach([&made] { return made.run_due(); });
 }
@@ -124,108 +108,6 @@ TimePoint Reactor::now() const {
   return state.now;
 }
 
-// ---- watches
-
-inline Watch Reactor::add(int fd, Interest interest, Callback<void(Ready)>&& on_ready,
-                          const Name& name, bool is_source) {
-  State& state = *state_;
-  if (state.is_closing) [[unlikely]] {
-    drop_any(std::move(on_ready));
-    return {};
-  }
-  const WatchData data = {
-      .fd = fd, .interest = interest, .concerning = concerning(interest), .is_source = is_source};
-  const HandlerId id = state.watches.add(std::move(on_ready), name, data);
-  try {
-    state.poller->add(fd, interest, id);
-  } catch (const std::system_error& error) {
-    state.watches.remove(id);
-    fail_about(is_source ? "Reactor::watch_source" : "Reactor::watch", fd, name, error);
-  } catch (...) {
-    state.watches.remove(id);
-    throw;
-  }
-  return {state.line, id};
-}
-
-Watch Reactor::watch(int fd, Interest interest, Callback<void(Ready)> on_ready, Name name) {
-  state_->affinity.check("Reactor::watch");
-  check_not_empty(static_cast<bool>(on_ready), "Reactor::watch");
-  return add(fd, interest, std::move(on_ready), name, false);
-}
-
-Watch Reactor::add_source(int fd, Callback<void(Ready)> serve, const Name& name) {
-  state_->affinity.check("Reactor::watch_source");
-  return add(fd, {.readable = true}, std::move(serve), name, true);
-}
-
-void Reactor::cancel(HandlerId id) noexcept {
-  State& state = *state_;
-  const Watches::Entry* entry = state.watches.find(id);
-  if (entry == nullptr) return;
-  // The child shares the kernel's set with its parent: a removal here would be one there.
-  const bool registered = !entry->data.ended && !state.affinity.in_forked_child();
-  // Before the callable goes: its captures may close the descriptor.
-  if (registered) state.poller->remove(entry->data.fd);
-  const bool numbers_in_flight = state.in_turn || state.has_events();
-  if (!numbers_in_flight) state.watches.recycle();
-  state.watches.remove(id);
-}
-
-bool Reactor::active(HandlerId id) const noexcept {
-  const Watches::Entry* entry = state_->watches.find(id);
-  return entry != nullptr && !entry->data.ended;
-}
-
-void Reactor::set_interest(HandlerId id, Interest interest) {
-  State& state = *state_;
-  state.affinity.check("Watch::set_interest");
-  WatchData& data = state.data_of(id, "Watch::set_interest");
-  state.change(*state.watches.find(id), data, interest, data.paused, "Watch::set_interest");
-}
-
-void Reactor::set_paused(HandlerId id, bool paused) {
-  State& state = *state_;
-  const char* const call = paused ? "Watch::pause" : "Watch::resume";
-  state.affinity.check(call);
-  WatchData& data = state.data_of(id, call);
-  state.change(*state.watches.find(id), data, data.interest, paused, call);
-}
-
-WatchData& Reactor::State::data_of(HandlerId id, const char* call) {
-  Watches::Entry* entry = watches.find(id);
-  if (entry == nullptr || entry->data.ended) sys::fail(call, ENOENT);
-  return entry->data;
-}
-
-void Reactor::State::change(const Watches::Entry& entry, WatchData& data, Interest interest,
-                            bool paused, const char* call) {
-  const Interest effective = paused ? Interest{} : interest;
-  try {
-    poller->modify(data.fd, effective, entry.id());
-  } catch (const std::system_error& error) {
-    fail_about(call, data.fd, entry.name(), error);
-  }
-  data.interest = interest;
-  data.paused = paused;
-  data.concerning = concerning(effective);
-}
-
-Interest Reactor::interest_of(HandlerId id) const noexcept {
-  const Watches::Entry* entry = state_->checked("Watch::interest").watches.find(id);
-  return entry == nullptr ? Interest{} : entry->data.interest;
-}
-
-int Reactor::fd_of(HandlerId id) const noexcept {
-  const Watches::Entry* entry = state_->checked("Watch::fd").watches.find(id);
-  return entry == nullptr ? -1 : entry->data.fd;
-}
-
-Name Reactor::name_of(HandlerId id) const noexcept {
-  const Watches::Entry* entry = state_->checked("Watch::name").watches.find(id);
-  return entry == nullptr ? Name("", "", 0) : entry->name();
-}
-
 // ---- functions
 
 void Reactor::stop() noexcept { state_->mailbox->request_stop(); }
@@ -259,9 +141,13 @@ Handle Reactor::defer(Callback<void()> function, Name name) {
   State& state = *state_;
   state.affinity.check("Reactor::defer");
   check_not_empty(static_cast<bool>(function), "Reactor::defer");
-  if (!state.is_closing) return state.deferred.add(std::move(function), name);
-  drop(std::move(function));
-  return {};
+  if (state.is_closing) {
+    drop(std::move(function));
+    return {};
+  }
+  Handle handle = state.deferred.add(std::move(function), name);
+  state.wake_embedder();
+  return handle;
 }
 
 Handle Reactor::before_wait(Callback<void()> hook, Name name) {

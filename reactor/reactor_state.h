@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -35,6 +36,13 @@ constexpr HandlerId kWakeupId = {.slot = UINT32_MAX, .generation = 1};
 enum class Phase : std::uint8_t { idle, begun, waited, collected };
 
 using Watches = HandlerTable<void(Ready), WatchData>;
+
+[[noreturn]] void fail_empty(const char* call);
+/// Throws std::invalid_argument for an empty callback, which `call` was given.
+inline void check_not_empty(bool has_function, const char* call) {
+  if (!has_function) [[unlikely]]
+    fail_empty(call);
+}
 
 struct Reactor::State {
   State(Reactor& reactor, ReactorOptions options);
@@ -80,6 +88,11 @@ struct Reactor::State {
   }
   [[noreturn]] static void die_destroyed() noexcept;
 
+  // For an embedder: what it was told by prepare() is so no more. It sleeps on native_handle().
+  void wake_embedder() const noexcept {
+    if (!in_turn) mailbox->interrupt();
+  }
+
   Handle add_hook(HandlerList<void()>& hooks, Callback<void()>&& hook, const Name& name);
   WatchData& data_of(HandlerId id, const char* call);
   void change(const Watches::Entry& entry, WatchData& data, Interest interest, bool paused,
@@ -90,6 +103,7 @@ struct Reactor::State {
   void turn_observed(std::optional<Duration> max_wait);
   inline void go_on(std::optional<Duration> max_wait);
   void finish_interrupted_turn();
+  void prepare_turn();
   inline void begin_turn();
   inline void complete_turn(std::optional<Duration> max_wait);
   void collect_posts();
@@ -137,7 +151,8 @@ struct Reactor::State {
   bool waited_in_full = false;  // the last wait found nothing until its time was over
   bool is_closing = false;      // ~Reactor has begun
 
-  std::vector<Event> events;   // of this turn, or carried over by an exception
+  std::vector<Event> room;     // for as many events as the budget of a turn
+  std::span<Event> events;     // of this turn, or carried over by an exception; in `room`
   std::size_t next_event = 0;  // before it: done
   struct Again {
     Event event;

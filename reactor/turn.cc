@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// One turn of the loop, and who calls for one.
+// One turn of the loop.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -73,16 +73,13 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   if (!may_sleep && flooded) [[unlikely]]
     let_posts_gather(max_wait);
   next_event = 0;
-  events.clear();
-  struct MarkEnded {  // on a throw too: what the poller has ended it does not know any more
-    State& state;
-    ~MarkEnded() { state.mark_ended(); }
-  } const mark_ended = {*this};
+  events = {};  // in case it throws
   const std::optional<Duration> most = may_sleep ? max_wait : Duration::zero();
   if (observers.any()) [[unlikely]]
     wait_observed(most);
   else
-    poller->wait(events, most);
+    events = poller->wait(room, most);
+  mark_ended();
   mailbox->awake();
   has_now = false;
   waited_in_full = may_sleep && events.empty();
@@ -160,6 +157,13 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   complete_turn(max_wait);
 }
 
+// For an embedder: applies the changes. What the wait finds stays for the rest of the turn.
+void Reactor::State::prepare_turn() {
+  if (phase == Phase::idle) begin_turn();
+  if (phase == Phase::begun) wait(Duration::zero());
+  prepared = phase == Phase::begun;
+}
+
 // One that an exception cut short.
 [[gnu::noinline]] void Reactor::State::finish_interrupted_turn() {
   complete_turn(Duration::zero());
@@ -169,81 +173,6 @@ void Reactor::State::turn(std::optional<Duration> max_wait) {
   if (observers.any()) [[unlikely]]
     return turn_observed(max_wait);
   guarded([&] { go_on(max_wait); });
-}
-
-// ---- running
-
-void Reactor::run() {
-  State& state = *state_;
-  state.check_idle("Reactor::run");
-  while (!state.mailbox->consume_stop()) {
-    state.turn(std::nullopt);
-    static_cast<void>(state.mailbox->consume_wake());
-  }
-}
-
-std::size_t Reactor::run_once(std::optional<Duration> max_wait) {
-  State& state = *state_;
-  state.check_idle("Reactor::run_once");
-  if (state.mailbox->consume_stop()) return 0;
-  const std::uint64_t before = state.counters.callbacks;
-  std::optional<TimePoint> end;
-  if (max_wait && *max_wait > Duration::zero()) end = saturating_add(state.clock.now(), *max_wait);
-
-  for (std::optional<Duration> left = max_wait;;) {
-    state.turn(left);
-    const bool stopped = state.mailbox->consume_stop();
-    const bool woken = state.mailbox->consume_wake();
-    const std::uint64_t ran = state.counters.callbacks - before;
-    if (ran > 0 || stopped || woken) return ran;
-    if (!max_wait) continue;
-    if (!end || state.waited_in_full) return 0;
-    left = *end - state.clock.now();
-    if (*left <= Duration::zero()) return 0;
-  }
-}
-
-// For a clock that was moved by hand; a pending stop is left for those who run the loop.
-std::size_t Reactor::run_due() {
-  State& state = *state_;
-  state.check_idle("Reactor::run_due");
-  const std::uint64_t before = state.counters.callbacks;
-  state.turn(Duration::zero());
-  return state.counters.callbacks - before;
-}
-
-std::size_t Reactor::dispatch() {
-  State& state = *state_;
-  state.check_idle("Reactor::dispatch");
-  if (state.mailbox->consume_stop()) return 0;
-  const std::uint64_t before = state.counters.callbacks;
-  state.turn(Duration::zero());
-  static_cast<void>(state.mailbox->consume_stop());
-  static_cast<void>(state.mailbox->consume_wake());
-  return state.counters.callbacks - before;
-}
-
-std::optional<Duration> Reactor::prepare() {
-  State& state = *state_;
-  state.check_idle("Reactor::prepare");
-  bool applied = false;
-  state.guarded([&] {
-    if (state.phase == Phase::idle) state.begin_turn();
-    // Applies the changes; what it finds stays for dispatch().
-    if (state.phase == Phase::begun) state.wait(Duration::zero());
-    state.prepared = state.phase == Phase::begun;
-    applied = true;
-  });
-  const bool interrupted = state.phase > Phase::begun;
-  const bool pending = !applied || interrupted || state.has_events() || state.has_functions();
-  if (pending || !state.mailbox->may_sleep()) return Duration::zero();
-  return std::nullopt;
-}
-
-int Reactor::native_handle() const {
-  state_->affinity.check("Reactor::native_handle");
-  if (state_->poller == nullptr) state_->fail_busy("Reactor::native_handle");
-  return state_->poller->native_handle();
 }
 
 // ---- what is rare
@@ -339,7 +268,7 @@ void Reactor::State::run_observed(Callback<void()>& function) {
 
 void Reactor::State::wait_observed(std::optional<Duration> max_wait) {
   const TimePoint before = clock.now();
-  poller->wait(events, max_wait);
+  events = poller->wait(room, max_wait);
   waited += clock.now() - before;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. Who wants to hear that the wall clock was set, and who has not been told yet.
+/// Private. The listeners that want to hear that the wall clock was set.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@
 
 namespace detent {
 
-/// For the timer service on the wall clock, on its thread.
+/// Part of the engine of wall timers, on its thread. Keeps for each listener the change that it has
+/// not been told yet.
 class ClockChanges final : private Service {
  public:
   explicit ClockChanges(Reactor& reactor);
@@ -29,21 +30,21 @@ class ClockChanges final : private Service {
   [[nodiscard]] Handle add(Callback<void(const ClockChange&)> on_change, Name name);
   [[nodiscard]] bool has_listeners() const noexcept { return listeners_.size() > 0; }
 
-  /// Reads the clocks, and keeps a change for all who listen. Whether there was one.
-  bool look();
-  /// Whether somebody is still to be told.
+  /// Reads the clocks, and keeps a change for all listeners. Returns whether there was one.
+  bool detect();
+  /// Whether a listener has not been told yet.
   [[nodiscard]] bool pending() const noexcept { return pending_; }
-  /// Tells them, in the order in which they were added, and counts in `called`. After one that
-  /// throws, the others are told by the next call. False when a callback destroyed this.
+  /// Tells the listeners in the order in which they were added, and counts them in `called`. When
+  /// one throws, the next call tells the others. False when a callback destroyed this object.
   [[nodiscard]] bool tell(std::size_t& called);
-  /// For an owner that is going: the handles become inert, then the callbacks go.
+  /// For an owner that is going: makes the handles inert, then destroys the callbacks.
   void clear() noexcept {
     close("~WallTimerService");
     listeners_.clear();
   }
 
  private:
-  // What the offset was when the listener had last heard of it; none: it has heard all.
+  // The offset that the listener heard of last. None: it has heard all.
   struct Data {
     std::optional<Duration> old_offset;
   };

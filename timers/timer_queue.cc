@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The invariant: an item in the heap is never later than its node says, in the order of (deadline,
-// sequence), unless its key is noted. So when these have risen, and the top's item and node agree,
-// nothing is earlier, however stale the rest is.
-#include "detent/timer_queue.h"
+// sequence). Only the items of noted keys may be. Once these have risen and the top's item agrees
+// with its node, the top is the earliest, however stale the rest is.
+#include "timer_queue.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -26,7 +26,7 @@ void TimerQueue::add(Key key, Duration deadline) {
   move_up(size_++, current(key));
 }
 
-// What is rare, out of the way of what is not.
+// The slow path of add(), kept out of line.
 void TimerQueue::prepare_and_add(Key key, Duration deadline) {
   if (contains(key)) throw std::logic_error("TimerQueue::add: the key is in the queue");
   if (key >= room_) {
@@ -53,7 +53,7 @@ void TimerQueue::remove(Key key) noexcept {
   if (place < kPopped) take_out(place);
 }
 
-// Who was noted may have gone since, or have been moved once more.
+// A noted key may have been removed since, or moved once more.
 void TimerQueue::bring_up_to_date() noexcept {
   const std::size_t notes = std::exchange(notes_, 0);
   for (std::size_t note = 0; note < notes; ++note) {
@@ -88,25 +88,30 @@ std::optional<TimerQueue::Key> TimerQueue::take_due(Duration now) noexcept {
   return std::nullopt;
 }
 
-// Once in four thousand million calls the sequence numbers run out, and all get new ones in their
-// order. A sorted array is a heap.
+// The sequence numbers run out once in four thousand million calls. Then all keys get new ones, in
+// the order of the old, and the first number of this turn goes along. A sorted array is a heap.
 void TimerQueue::renumber() {
-  std::vector<Item> sorted;
+  std::vector<Item> items;
   for (Key key = 0; key < room_; ++key) {
-    if (contains(key)) sorted.push_back(current(key));
+    if (contains(key)) items.push_back(current(key));
   }
-  std::sort(sorted.begin(), sorted.end(), before);
+  const auto by_sequence = [](const Item& a, const Item& b) { return a.sequence < b.sequence; };
+  std::sort(items.begin(), items.end(), by_sequence);
   next_sequence_ = 0;
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    sorted[i].sequence = nodes_[sorted[i].key].sequence = next_sequence_++;
-    place(i, sorted[i]);
+  std::uint32_t set_before_this_turn = 0;
+  for (Item& item : items) {
+    if (!was_set_this_turn(item.key)) ++set_before_this_turn;
+    item.sequence = nodes_[item.key].sequence = next_sequence_++;
   }
+  first_sequence_of_turn_ = set_before_this_turn;
+  std::sort(items.begin(), items.end(), before);
+  for (std::size_t i = 0; i < items.size(); ++i) place(i, items[i]);
   notes_ = 0;
 }
 
 void TimerQueue::move_up(std::size_t hole, Item item) noexcept {
-  // Copies of the pointers, here and below: the compiler must think that a store to a node could
-  // change those of the vectors.
+  // Copies of the pointers, here and below. Without them the compiler reads the vectors' own again
+  // after each store to a node.
   Item* const heap = heap_.data();
   Node* const nodes = nodes_.data();
   while (hole > 0 && before(item, heap[parent_of(hole)])) {
@@ -119,8 +124,8 @@ void TimerQueue::move_up(std::size_t hole, Item item) noexcept {
   heap[hole] = item;
 }
 
-// The hole first sinks to the bottom and then rises: what fills it comes from the bottom as a rule,
-// and this saves comparing it with each level on the way.
+// The hole sinks to the bottom first, and then rises. The item that fills it comes from the bottom
+// as a rule, so this saves comparing it with each level on the way down.
 void TimerQueue::move_down(std::size_t hole, Item item) noexcept {
   Item* const heap = heap_.data();
   Node* const nodes = nodes_.data();
@@ -133,8 +138,8 @@ void TimerQueue::move_down(std::size_t hole, Item item) noexcept {
   std::size_t first = first_child_of(hole);
   for (; first + kChildren <= size; first = first_child_of(hole)) {
     const Item* const child = heap + first;
-    // Which of the four it will be is not known yet, but where the children of all of them lie, or
-    // would: asking for memory that is not there does nothing.
+    // Fetches the children of all four, before it is known which of the four is the earliest. A
+    // prefetch of memory that does not exist does nothing.
     const Item* const grandchild = heap + first_child_of(first);
     for (std::size_t i = 0; i < kChildren; ++i) __builtin_prefetch(grandchild + i * kChildren);
     const Item* const left = child + static_cast<int>(before(child[1], child[0]));

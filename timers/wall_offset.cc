@@ -7,13 +7,13 @@
 namespace detent {
 namespace {
 
-// A thread may be held up between two readings. Then another try is likely to be quick.
+// The kernel may hold the thread up between two readings. Another try is likely to be quick.
 constexpr int kTries = 4;
 constexpr Duration kQuick = std::chrono::microseconds(1);
 
 }  // namespace
 
-std::optional<ClockChange> WallOffset::look() {
+std::optional<ClockChange> WallOffset::measure() {
   const Reading now = read(*clock_);
   const Reading before = std::exchange(last_, now);
   const Duration drift = clock_->wall_drift(saturating_subtract(now.at, before.at));
@@ -23,7 +23,7 @@ std::optional<ClockChange> WallOffset::look() {
   return ClockChange{.old_offset = before.offset, .new_offset = now.offset};
 }
 
-// The steady clock is read on both sides: somewhere between was the wall clock's reading.
+// Reads the steady clock before and after the wall clock. The wall clock's reading lies between.
 WallOffset::Reading WallOffset::read(const Clock& clock) {
   Reading best = {};
   for (int i = 0; i < kTries; ++i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. Tells that the wall clock was set, by its distance from the steady clock: that holds on
-/// every system, whatever its kernel tells.
+/// Private. Tells that the wall clock was set, by its distance from the steady clock. This works on
+/// every system, whatever the kernel tells.
 #pragma once
 
 #include <optional>
@@ -10,15 +10,15 @@
 
 namespace detent {
 
-/// Not tied to a thread, but for one thread at a time. `clock` must outlive it.
+/// For one thread at a time, whichever it is. `clock` must outlive it.
 class WallOffset {
  public:
   explicit WallOffset(const Clock& clock) : clock_(&clock), last_(read(clock)) {}
 
-  /// Looks at the clocks. What has changed since the last look, if it is more than what the reading
-  /// leaves in doubt and the clocks may have come apart by themselves.
-  [[nodiscard]] std::optional<ClockChange> look();
-  /// Wall time minus steady time, at the last look.
+  /// Reads the clocks. Returns the change since the last measurement, if it is too large for an
+  /// inexact reading and for clocks that drift apart by themselves.
+  [[nodiscard]] std::optional<ClockChange> measure();
+  /// Wall time minus steady time, as last measured.
   [[nodiscard]] Duration value() const noexcept { return last_.offset; }
 
  private:

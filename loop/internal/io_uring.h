@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "detent/clock.h"
+#include "detent/time.h"
 #include "detent/unique_fd.h"
 
 namespace detent {

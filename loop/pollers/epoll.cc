@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// epoll(7). What the code below works around:
+// epoll(7). One file, since a poller is one class. What the code below works around:
 //  - A registration belongs to the open file *and* the number. If the number is closed while a
 //    duplicate of the file lives, events go on under the old number and nobody can remove them:
 //    epoll_ctl says EBADF or, when the number is taken again, ENOENT. Closing the epoll descriptor
@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "batch.h"
 #include "descriptor_book.h"
 #include "detent/unique_fd.h"
 #include "pollers.h"
@@ -67,7 +68,9 @@ class EpollPoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return fill_batch(room, [&](Batch& batch) { fill(batch, max_wait); });
+  }
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return {.edge = true,
@@ -78,7 +81,7 @@ class EpollPoller final : public Poller {
             .file_identity = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "epoll"; }
-  [[nodiscard]] int native_handle() const override;
+  [[nodiscard]] int native_handle() override;
 
  private:
   // Wanted and installed are compared before each wait, so that an interest that is switched on and
@@ -105,12 +108,12 @@ class EpollPoller final : public Poller {
     return ::epoll_ctl(epoll_.fd(), operation, fd, &event);
   }
 
-  void catch_up(std::vector<Event>& events);
+  void fill(Batch& batch, std::optional<Duration> max_wait);
+  void catch_up(Batch& batch);
   bool apply(int fd, Entry& entry) const noexcept;
-  [[gnu::noinline]] void wait_with_care(std::vector<Event>& events,
-                                        std::optional<Duration> max_wait);
+  [[gnu::noinline]] void wait_with_care(Batch& batch, std::optional<Duration> max_wait);
   using Found = std::span<const epoll_event>;
-  Found wait_and_report(std::vector<Event>& events, std::optional<Duration> max_wait);
+  Found wait_and_report(Batch& batch, std::optional<Duration> max_wait);
   int wait_in_kernel(std::optional<Duration> max_wait);
   void look(Found found, std::span<Event> events);
   void register_anew(const epoll_event& native, Entry& entry, Event& event);
@@ -118,9 +121,8 @@ class EpollPoller final : public Poller {
     haunted_ = true;
     waits_before_look_ = 1;
   }
-  void report(const epoll_event& native, std::vector<Event>& events);
-  [[gnu::noinline]] void report_other(const epoll_event& native, Entry& entry,
-                                      std::vector<Event>& events);
+  void report(const epoll_event& native, Batch& batch);
+  [[gnu::noinline]] void report_other(const epoll_event& native, Entry& entry, Batch& batch);
   void rebuild();
 
   static void watch_epoll(int outer, int inner) {
@@ -130,7 +132,7 @@ class EpollPoller final : public Poller {
   }
 
   UniqueFd epoll_ = make_epoll();
-  mutable UniqueFd outer_;  // what native_handle() gave out: an epoll that watches epoll_
+  UniqueFd outer_;  // what native_handle() gave out: an epoll that watches epoll_
   DescriptorBook<Entry> book_;
   std::vector<epoll_event> native_;
   bool has_pwait2_ = true;
@@ -184,66 +186,65 @@ bool EpollPoller::apply(int fd, Entry& entry) const noexcept {
 }
 
 // Brings the kernel up to date.
-void EpollPoller::catch_up(std::vector<Event>& events) {
+void EpollPoller::catch_up(Batch& batch) {
   if (haunted_) rebuild();
-  while (book_.has_changes() && events.size() < events.capacity()) {
+  while (book_.has_changes() && !batch.full()) {
     const int fd = book_.take_change();
     Entry* entry = book_.find(fd);
     if (entry == nullptr || apply(fd, *entry)) continue;
-    events.push_back({.id = entry->id, .ready = {.invalid = true}});
+    batch.push({.id = entry->id, .ready = {.invalid = true}});
     book_.remove(*entry);
   }
 }
 
-inline void EpollPoller::report(const epoll_event& native, std::vector<Event>& events) {
+inline void EpollPoller::report(const epoll_event& native, Batch& batch) {
   Entry& entry = book_.registered(static_cast<std::uint32_t>(native.data.u64));
   // By far the commonest: somebody waits for something to read, and there is.
   const bool plain = native.events == EPOLLIN && entry.serial == native.data.u64 >> 32U &&
                      (entry.installed & (EPOLLIN | EPOLLONESHOT)) == EPOLLIN;
   if (plain) [[likely]] {
-    events.push_back({.id = entry.id, .ready = {.readable = true}});
+    batch.push({.id = entry.id, .ready = {.readable = true}});
   } else {
-    report_other(native, entry, events);
+    report_other(native, entry, batch);
   }
 }
 
-void EpollPoller::report_other(const epoll_event& native, Entry& entry,
-                               std::vector<Event>& events) {
+void EpollPoller::report_other(const epoll_event& native, Entry& entry, Batch& batch) {
   // One that is to be silent is heard when the number came to mean another file before its pause:
   // that file was then taken out instead.
   if (entry.serial != native.data.u64 >> 32U || is_silent(entry.installed)) {
     note_ghost();
-    events.push_back({});  // reached nobody
+    batch.push({});  // reached nobody
     return;
   }
   if ((entry.installed & EPOLLONESHOT) != 0) entry.installed = kFired;
-  events.push_back({.id = entry.id, .ready = to_ready(native.events)});
+  batch.push({.id = entry.id, .ready = to_ready(native.events)});
 }
 
 [[gnu::always_inline]] inline EpollPoller::Found EpollPoller::wait_and_report(
-    std::vector<Event>& events, std::optional<Duration> max_wait) {
-  native_.resize(events.capacity() - events.size());
+    Batch& batch, std::optional<Duration> max_wait) {
+  native_.resize(batch.room());
   const auto count = static_cast<std::size_t>(wait_in_kernel(max_wait));
   const Found found = Found(native_).first(count);
-  for (const epoll_event& native : found) report(native, events);
+  for (const epoll_event& native : found) report(native, batch);
   return found;
 }
 
-void EpollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
+[[gnu::always_inline]] inline void EpollPoller::fill(Batch& batch,
+                                                     std::optional<Duration> max_wait) {
   if (--waits_before_look_ == 0 || book_.has_changes()) [[unlikely]]
-    return wait_with_care(events, max_wait);
-  wait_and_report(events, max_wait);
+    return wait_with_care(batch, max_wait);
+  wait_and_report(batch, max_wait);
 }
 
-void EpollPoller::wait_with_care(std::vector<Event>& events, std::optional<Duration> max_wait) {
+void EpollPoller::wait_with_care(Batch& batch, std::optional<Duration> max_wait) {
   const bool looks = waits_before_look_ == 0;
   if (looks) waits_before_look_ = 1;  // in the next wait, unless it comes to it in this one
-  catch_up(events);
-  const std::size_t ended = events.size();
-  if (ended == events.capacity()) return;
-  const Found found = wait_and_report(events, ended == 0 ? max_wait : Duration::zero());
-  if (looks) look(found, std::span(events).subspan(ended));
+  catch_up(batch);
+  const std::size_t ended = batch.size();
+  if (batch.full()) return;
+  const Found found = wait_and_report(batch, ended == 0 ? max_wait : Duration::zero());
+  if (looks) look(found, batch.events().subspan(ended));
 }
 
 // A look takes some waits, since an honest descriptor is seldom ready in each. A full batch ends
@@ -289,7 +290,7 @@ int EpollPoller::wait_in_kernel(std::optional<Duration> max_wait) {
 }
 
 // Whoever watches the handle must not notice a rebuild, so it cannot be epoll_ itself.
-int EpollPoller::native_handle() const {
+int EpollPoller::native_handle() {
   if (!outer_) {
     UniqueFd outer = make_epoll();
     watch_epoll(outer.fd(), epoll_.fd());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// io_uring(7) as a poller. Each descriptor has a request that completes once, when it is ready
-// (IORING_OP_POLL_ADD); the next wait pushes it again, and submits it with the call that waits. If
-// the descriptor is still ready then, it completes at once: a level. What the code below minds:
+// io_uring(7) as a poller. One file, since a poller is one class. Each descriptor has a request that
+// completes once, when it is ready (IORING_OP_POLL_ADD); the next wait pushes it again, and submits
+// it with the call that waits. If the descriptor is still ready then, it completes at once: a level.
+// What the code below minds:
 //  - A request holds its file: while it is in flight, closing the descriptor closes nothing, and
 //    the other side sees no end of file. So remove() withdraws the request, and enters until the
 //    kernel has let go. Not by IORING_OP_POLL_REMOVE: a request that was woken for what has been
@@ -20,6 +21,8 @@
 //    next wait arms all descriptors again. The old ring is the kernel's to end, which takes it some
 //    milliseconds: as long it holds the files of requests that were in flight.
 // A thread of the kernel's that submits (IORING_SETUP_SQPOLL) would keep its maker's privileges.
+#include "io_uring.h"
+
 #include <linux/io_uring.h>
 #include <poll.h>
 
@@ -33,9 +36,9 @@
 #include <utility>
 #include <vector>
 
+#include "batch.h"
 #include "descriptor_book.h"
 #include "detent/affinity.h"
-#include "io_uring.h"
 #include "pollers.h"
 #include "sys.h"
 #include "wait_time.h"
@@ -70,13 +73,15 @@ class IoUringPoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return fill_batch(room, [&](Batch& batch) { fill(batch, max_wait); });
+  }
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return {.priority = true, .read_closed = true, .hangup = true, .native_handle = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "io_uring"; }
-  [[nodiscard]] int native_handle() const override;
+  [[nodiscard]] int native_handle() override;
 
  private:
   // Listed as changed while what is wanted is not what is in flight.
@@ -113,12 +118,13 @@ class IoUringPoller final : public Poller {
 
   void forget(int fd, Entry& entry) noexcept;
 
-  int look(std::vector<Event>& events, std::optional<Duration> max_wait);
-  bool gather(std::vector<Event>& events, bool old_news);
-  bool take(const io_uring_cqe& completion, std::vector<Event>& events, bool old_news);
+  void fill(Batch& batch, std::optional<Duration> max_wait);
+  int look(Batch& batch, std::optional<Duration> max_wait);
+  bool gather(Batch& batch, bool old_news);
+  bool take(const io_uring_cqe& completion, Batch& batch, bool old_news);
   static bool settle(const io_uring_cqe& completion, Entry& entry) noexcept;
-  void ask_poll(std::vector<Event>& events);
-  void report(int fd, Entry& entry, int mask, std::vector<Event>& events);
+  void ask_poll(Batch& batch);
+  void report(int fd, Entry& entry, int mask, Batch& batch);
 
   static std::unique_ptr<IoUring> make_ring(RingWork work) {
     return std::make_unique<IoUring>(kRequests, kCompletions, work);
@@ -237,34 +243,33 @@ void IoUringPoller::submit_changes() {
   if (ring_->submit() == -1) sys::fail("io_uring_enter");
 }
 
-void IoUringPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
+void IoUringPoller::fill(Batch& batch, std::optional<Duration> max_wait) {
   come_here("Poller::wait");
   doubtful_.clear();  // after a wait that threw
-  doubtful_.reserve(events.capacity());
+  doubtful_.reserve(batch.room());
   wait_in_full("Poller::wait: io_uring_enter", max_wait,
-               [&](std::optional<Duration> left) { return look(events, left); });
+               [&](std::optional<Duration> left) { return look(batch, left); });
   if (pollable_) submit_changes();
 }
 
 // How many events there are, or -1.
-int IoUringPoller::look(std::vector<Event>& events, std::optional<Duration> max_wait) {
+int IoUringPoller::look(Batch& batch, std::optional<Duration> max_wait) {
   const bool old_news = ring_->has_news();
   push_changes();
   if (ring_->enter(max_wait) == -1) {
     if (errno == EEXIST) throw std::logic_error("Poller::wait: this io_uring is another process's");
     return -1;
   }
-  while (events.size() < events.capacity() && gather(events, old_news)) ask_poll(events);
-  return static_cast<int>(events.size());
+  while (!batch.full() && gather(batch, old_news)) ask_poll(batch);
+  return static_cast<int>(batch.size());
 }
 
 // False when nothing was there.
-bool IoUringPoller::gather(std::vector<Event>& events, bool old_news) {
+bool IoUringPoller::gather(Batch& batch, bool old_news) {
   bool found = false;
-  while (events.size() + doubtful_.size() < events.capacity()) {
+  while (doubtful_.size() < batch.room()) {
     if (const io_uring_cqe* completion = ring_->front()) {
-      found |= take(*completion, events, old_news);
+      found |= take(*completion, batch, old_news);
     } else if (!ring_->work()) {
       break;
     }
@@ -273,8 +278,7 @@ bool IoUringPoller::gather(std::vector<Event>& events, bool old_news) {
 }
 
 // False for what concerns nobody.
-bool IoUringPoller::take(const io_uring_cqe& completion, std::vector<Event>& events,
-                         bool old_news) {
+bool IoUringPoller::take(const io_uring_cqe& completion, Batch& batch, bool old_news) {
   const int fd = fd_of(completion.user_data);
   const int result = completion.res;
   Entry* entry = find(completion.user_data);
@@ -285,11 +289,11 @@ bool IoUringPoller::take(const io_uring_cqe& completion, std::vector<Event>& eve
   if (result < 0 && result != -EBADF)
     PollerCall{"Poller::wait", fd}.fail(-result, "io_uring_enter");
   if (result == -EBADF) {
-    report(fd, *entry, POLLNVAL, events);
+    report(fd, *entry, POLLNVAL, batch);
   } else if (old_news || !is_plain(result)) {
     doubtful_.push_back({.fd = fd, .events = entry->wanted, .revents = 0});
   } else {
-    report(fd, *entry, result, events);
+    report(fd, *entry, result, batch);
   }
   return true;
 }
@@ -304,32 +308,31 @@ bool IoUringPoller::settle(const io_uring_cqe& completion, Entry& entry) noexcep
   return true;
 }
 
-void IoUringPoller::ask_poll(std::vector<Event>& events) {
+void IoUringPoller::ask_poll(Batch& batch) {
   if (doubtful_.empty()) return;
   wait_in_full("Poller::wait: poll", Duration::zero(), [this](std::optional<Duration> left) {
     return sys::poll(doubtful_.data(), doubtful_.size(), left);
   });
   for (const pollfd& asked : doubtful_) {
-    report(asked.fd, *book_.find(asked.fd), asked.revents, events);
+    report(asked.fd, *book_.find(asked.fd), asked.revents, batch);
   }
   doubtful_.clear();
 }
 
-void IoUringPoller::report(int fd, Entry& entry, int mask, std::vector<Event>& events) {
+void IoUringPoller::report(int fd, Entry& entry, int mask, Batch& batch) {
   const Ready ready = from_poll_mask(static_cast<short>(mask & told_for(entry)));
   if (ready == Ready{}) return;
-  events.push_back({.id = entry.id, .ready = ready});
+  batch.push({.id = entry.id, .ready = ready});
   if (entry.one_shot) entry.wanted = kNothing;  // until modified
   if (ready.invalid) forget(fd, entry);
 }
 
-int IoUringPoller::native_handle() const {
-  auto& self = const_cast<IoUringPoller&>(*this);  // no poller is made const
-  self.come_here("Poller::native_handle");
+int IoUringPoller::native_handle() {
+  come_here("Poller::native_handle");
   // From now on somebody may sleep on the handle without a wait() before.
-  if (!pollable_) self.replace_ring(RingWork::at_any_call);
-  self.pollable_ = true;
-  self.submit_changes();
+  if (!pollable_) replace_ring(RingWork::at_any_call);
+  pollable_ = true;
+  submit_changes();
   return ring_->fd();
 }
 

@@ -10,6 +10,8 @@
 //    as a write fails at once. While it is wanted as a level, each wait asks anew, in a call of its
 //    own, so that the others are heard as well.
 //  - A wait that a signal ends has applied its changes.
+#include "kqueue.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -17,8 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "batch.h"
 #include "descriptor_book.h"
-#include "kqueue.h"
 #include "pollers.h"
 #include "sys.h"
 #include "wait_time.h"
@@ -68,13 +70,15 @@ class KqueuePoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return fill_batch(room, [&](Batch& batch) { fill(batch, max_wait); });
+  }
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return {.edge = true, .read_closed = true, .native_handle = true, .file_identity = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "kqueue"; }
-  [[nodiscard]] int native_handle() const override { return kqueue_.fd(); }
+  [[nodiscard]] int native_handle() override { return kqueue_.fd(); }
 
  private:
   struct Entry : BookEntry {
@@ -107,10 +111,11 @@ class KqueuePoller final : public Poller {
   }
   int apply_changes();
   bool note_failure(const Change& failed);
-  void wait_in_kernel(std::vector<Event>& events, std::optional<Duration> max_wait);
-  void report(const Change& native, std::vector<Event>& events);
-  void report_findings(std::vector<Event>& events);
-  void tell(Entry& entry, Ready ready, std::vector<Event>& events);
+  void fill(Batch& batch, std::optional<Duration> max_wait);
+  void wait_in_kernel(Batch& batch, std::optional<Duration> max_wait);
+  void report(const Change& native, Batch& batch);
+  void report_findings(Batch& batch);
+  void tell(Entry& entry, Ready ready, Batch& batch);
 
   sys::Kqueue kqueue_;
   DescriptorBook<Entry> book_;
@@ -208,8 +213,7 @@ bool KqueuePoller::note_failure(const Change& failed) {
   return broken_pipe;
 }
 
-void KqueuePoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
+void KqueuePoller::fill(Batch& batch, std::optional<Duration> max_wait) {
   ++waits_;
   while (book_.has_changes()) {
     const int fd = book_.take_change();
@@ -218,14 +222,14 @@ void KqueuePoller::wait(std::vector<Event>& events, std::optional<Duration> max_
   }
   // They ride with the wait where there is room for their failures, and none is certain.
   const bool fails = std::exchange(asks_again_, false);
-  if (fails || changes_.size() + findings_.size() > events.capacity()) apply_changes();
-  report_findings(events);
-  if (!events.empty() || !findings_.empty()) max_wait = Duration::zero();
-  wait_in_kernel(events, max_wait);
+  if (fails || changes_.size() + findings_.size() > batch.room()) apply_changes();
+  report_findings(batch);
+  if (!batch.empty() || !findings_.empty()) max_wait = Duration::zero();
+  wait_in_kernel(batch, max_wait);
 }
 
-void KqueuePoller::wait_in_kernel(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  const std::size_t room = events.capacity() - events.size();
+void KqueuePoller::wait_in_kernel(Batch& batch, std::optional<Duration> max_wait) {
+  const std::size_t room = batch.room();
   if (room == 0) return;
   if (native_.size() < room) native_.resize(room);
   wait_in_full("Poller::wait: kevent", max_wait, [&](std::optional<Duration> left) {
@@ -236,15 +240,15 @@ void KqueuePoller::wait_in_kernel(std::vector<Event>& events, std::optional<Dura
       if ((native.flags & EV_ERROR) != 0) {
         note_failure(native);
       } else {
-        report(native, events);
+        report(native, batch);
       }
     }
-    if (count > 0) report_findings(events);
-    return count == -1 ? -1 : static_cast<int>(events.size());
+    if (count > 0) report_findings(batch);
+    return count == -1 ? -1 : static_cast<int>(batch.size());
   });
 }
 
-void KqueuePoller::report(const Change& native, std::vector<Event>& events) {
+void KqueuePoller::report(const Change& native, Batch& batch) {
   Entry* entry = find(native);
   if (entry == nullptr) return;
   // The other half of a one-shot, which came later than the shot.
@@ -254,16 +258,16 @@ void KqueuePoller::report(const Change& native, std::vector<Event>& events) {
     entry->fired = true;
     book_.note_change(static_cast<int>(native.ident), *entry);  // silences the other half
   }
-  tell(*entry, to_ready(native), events);
+  tell(*entry, to_ready(native), batch);
 }
 
-void KqueuePoller::report_findings(std::vector<Event>& events) {
-  while (!findings_.empty() && events.size() < events.capacity()) {
+void KqueuePoller::report_findings(Batch& batch) {
+  while (!findings_.empty() && !batch.full()) {
     const auto [fd, serial, ready] = findings_.back();
     findings_.pop_back();
     Entry* entry = book_.find(fd);
     if (entry == nullptr || entry->serial != serial) continue;
-    tell(*entry, ready, events);
+    tell(*entry, ready, batch);
     if (ready.invalid) {
       end(fd, *entry);
     } else if (entry->interest.trigger == Trigger::level) {
@@ -273,11 +277,11 @@ void KqueuePoller::report_findings(std::vector<Event>& events) {
   }
 }
 
-void KqueuePoller::tell(Entry& entry, Ready ready, std::vector<Event>& events) {
-  if (entry.told_in == waits_) return merge(events[entry.place].ready, ready);
+void KqueuePoller::tell(Entry& entry, Ready ready, Batch& batch) {
+  if (entry.told_in == waits_) return merge(batch[entry.place].ready, ready);
   entry.told_in = waits_;
-  entry.place = events.size();
-  events.push_back({.id = entry.id, .ready = ready});
+  entry.place = batch.size();
+  batch.push({.id = entry.id, .ready = ready});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "batch.h"
 #include "descriptor_book.h"
 #include "pollers.h"
 #include "sys.h"
@@ -20,13 +21,15 @@ class PollPoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return fill_batch(room, [&](Batch& batch) { fill(batch, max_wait); });
+  }
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return {.priority = true, .read_closed = sys::kPollReadClosed != 0, .hangup = true};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "poll"; }
-  [[nodiscard]] int native_handle() const override { refuse_native_handle(*this); }
+  [[nodiscard]] int native_handle() override { refuse_native_handle(*this); }
 
  private:
   struct Entry : BookEntry {
@@ -36,7 +39,8 @@ class PollPoller final : public Poller {
 
   static int number_of(const pollfd& polled) { return polled.fd < 0 ? ~polled.fd : polled.fd; }
 
-  void report(pollfd& polled, std::vector<Event>& events);
+  void fill(Batch& batch, std::optional<Duration> max_wait);
+  void report(pollfd& polled, Batch& batch);
   void forget(int fd) noexcept;
 
   DescriptorBook<Entry> book_;
@@ -80,25 +84,25 @@ void PollPoller::forget(int fd) noexcept {
   book_.remove(entry);
 }
 
-void PollPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
+void PollPoller::fill(Batch& batch, std::optional<Duration> max_wait) {
   int count = wait_in_full("Poller::wait: poll", max_wait, [this](std::optional<Duration> left) {
     return sys::poll(polled_.data(), polled_.size(), left);
   });
-  for (; count > 0 && events.size() < events.capacity(); ++next_) {
+  for (; count > 0 && !batch.full(); ++next_) {
     if (next_ >= polled_.size()) next_ = 0;
     if (polled_[next_].revents == 0) continue;
-    report(polled_[next_], events);
+    report(polled_[next_], batch);
     --count;
   }
   for (const int fd : closed_) forget(fd);
   closed_.clear();
 }
 
-void PollPoller::report(pollfd& polled, std::vector<Event>& events) {
+void PollPoller::report(pollfd& polled, Batch& batch) {
   const Entry& entry = *book_.find(polled.fd);
-  events.push_back({.id = entry.id, .ready = from_poll_mask(polled.revents)});
-  if (events.back().ready.invalid) closed_.push_back(polled.fd);
+  const Ready ready = from_poll_mask(polled.revents);
+  batch.push({.id = entry.id, .ready = ready});
+  if (ready.invalid) closed_.push_back(polled.fd);
   if (entry.one_shot) polled.fd = ~polled.fd;  // silent until modified
 }
 

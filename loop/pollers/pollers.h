@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "detent/poller.h"
 #include "poller_call.h"
@@ -30,12 +29,6 @@ struct PollerRow {
 
 /// All the pollers that detent knows, the platform's default first.
 [[nodiscard]] std::span<const PollerRow> platform_pollers() noexcept;
-
-/// What each Poller::wait begins with.
-inline void begin_batch(std::vector<Event>& events) {
-  if (events.capacity() == 0) events.reserve(64);
-  events.clear();
-}
 
 /// For pollers whose kernel would take everything: throws bad_file_descriptor, or
 /// operation_not_permitted for a regular file or a directory.

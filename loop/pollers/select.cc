@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "batch.h"
 #include "descriptor_book.h"
 #include "pollers.h"
 #include "sys.h"
@@ -55,13 +56,15 @@ class SelectPoller final : public Poller {
   void add(int fd, Interest interest, HandlerId id) override;
   void modify(int fd, Interest interest, HandlerId id) override;
   void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return fill_batch(room, [&](Batch& batch) { fill(batch, max_wait); });
+  }
 
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return {.priority = true, .descriptor_limit = FD_SETSIZE};
   }
   [[nodiscard]] std::string_view name() const noexcept override { return "select"; }
-  [[nodiscard]] int native_handle() const override { refuse_native_handle(*this); }
+  [[nodiscard]] int native_handle() override { refuse_native_handle(*this); }
 
  private:
   struct Entry : BookEntry {
@@ -69,9 +72,10 @@ class SelectPoller final : public Poller {
   };
 
   void want(int fd, Interest interest);
+  void fill(Batch& batch, std::optional<Duration> max_wait);
   int wait_in_kernel(Sets& found, std::optional<Duration> max_wait);
-  void report_closed(std::vector<Event>& events);
-  void report(int fd, Ready ready, std::vector<Event>& events);
+  void report_closed(Batch& batch);
+  void report(int fd, Ready ready, Batch& batch);
 
   DescriptorBook<Entry> book_;
   Sets wanted_;
@@ -110,29 +114,28 @@ void SelectPoller::want(int fd, Interest interest) {
   put(wanted_.exceptional, fd, interest.priority);
 }
 
-void SelectPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  begin_batch(events);
+void SelectPoller::fill(Batch& batch, std::optional<Duration> max_wait) {
   Sets found;
   int bits = -1;
   while ((bits = wait_in_kernel(found, max_wait)) == -1) {
-    report_closed(events);
-    if (events.size() == events.capacity()) return;
-    if (!events.empty()) max_wait = Duration::zero();
+    report_closed(batch);
+    if (batch.full()) return;
+    if (!batch.empty()) max_wait = Duration::zero();
   }
-  for (; bits > 0 && events.size() < events.capacity(); ++next_) {
+  for (; bits > 0 && !batch.full(); ++next_) {
     if (next_ >= end_) next_ = 0;
     const Ready ready = {.readable = FD_ISSET(next_, &found.readable) != 0,
                          .writable = FD_ISSET(next_, &found.writable) != 0,
                          .priority = FD_ISSET(next_, &found.exceptional) != 0};
     if (ready == Ready{}) continue;
     bits -= ready.readable + ready.writable + ready.priority;
-    report(next_, ready, events);
+    report(next_, ready, batch);
   }
 }
 
-void SelectPoller::report(int fd, Ready ready, std::vector<Event>& events) {
+void SelectPoller::report(int fd, Ready ready, Batch& batch) {
   const Entry& entry = *book_.find(fd);
-  events.push_back({.id = entry.id, .ready = ready});
+  batch.push({.id = entry.id, .ready = ready});
   if (entry.one_shot) want(fd, {});  // until modified
 }
 
@@ -151,11 +154,11 @@ int SelectPoller::wait_in_kernel(Sets& found, std::optional<Duration> max_wait) 
   return closed ? -1 : bits;
 }
 
-void SelectPoller::report_closed(std::vector<Event>& events) {
+void SelectPoller::report_closed(Batch& batch) {
   book_.for_each([&](int fd, Entry& entry) {
-    if (events.size() == events.capacity()) return;
+    if (batch.full()) return;
     if (::fcntl(fd, F_GETFD) != -1) return;
-    events.push_back({.id = entry.id, .ready = {.invalid = true}});
+    batch.push({.id = entry.id, .ready = {.invalid = true}});
     book_.remove(entry);
     want(fd, {});
   });

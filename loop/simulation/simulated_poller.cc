@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "detent/simulation.h"
+#include "simulated_poller.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
-#include "environment.h"
 #include "pollers/pollers.h"
 
 namespace detent {
 namespace {
-
-std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
-  if (seed) return *seed;
-  if (const char* text = environment("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
-  return std::random_device()();
-}
 
 // What a kernel tells: what was asked for, and what comes unasked.
 Ready masked(Ready ready, Interest interest) {
@@ -32,20 +24,11 @@ Ready masked(Ready ready, Interest interest) {
 
 }  // namespace
 
-SimulatedPoller::SimulatedPoller(VirtualClock& clock, std::optional<std::uint64_t> seed)
-    : clock_(clock), seed_(choose_seed(seed)), random_(seed_) {}
-
-void SimulatedPoller::set_ready(int fd, Ready ready) {
-  if (ready.hangup) ready.readable = true;
-  ready_[fd] = ready;
-  if (const auto found = entries_.find(fd); found != entries_.end()) found->second.reported = {};
-}
-
 Capabilities SimulatedPoller::capabilities() const noexcept {
   return {.edge = true, .priority = true, .read_closed = true, .hangup = true};
 }
 
-int SimulatedPoller::native_handle() const { refuse_native_handle(*this); }
+int SimulatedPoller::native_handle() { refuse_native_handle(*this); }
 
 SimulatedPoller::Entry& SimulatedPoller::entry_of(int fd, const char* call) {
   const auto found = entries_.find(fd);
@@ -70,19 +53,12 @@ void SimulatedPoller::remove(int fd) {
   entries_.erase(fd);
 }
 
-Ready SimulatedPoller::readiness(int fd) const {
-  const auto found = ready_.find(fd);
-  Ready ready = found == ready_.end() ? Ready{} : found->second;
-  if (clock_.expiry(fd) != 0) ready.readable = true;
-  return ready;
-}
-
 // What to tell of this descriptor now, if anything.
 std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   if (entry.interest.empty() || entry.silent) return std::nullopt;
-  const Ready ready = masked(readiness(fd), entry.interest);
-  const std::uint64_t expiry = clock_.expiry(fd);
-  if (std::exchange(entry.expiry, expiry) != expiry) entry.reported = {};
+  const auto [all, change] = simulation_.readiness(fd);
+  const Ready ready = masked(all, entry.interest);
+  if (std::exchange(entry.change, change) != change) entry.reported = {};
   const Ready told = std::exchange(entry.reported, ready);
   if (ready == Ready{}) return std::nullopt;
   if (entry.interest.trigger == Trigger::edge && (ready & told) == ready) return std::nullopt;
@@ -90,11 +66,12 @@ std::optional<Ready> SimulatedPoller::report(int fd, Entry& entry) const {
   return ready;
 }
 
-void SimulatedPoller::collect_injected(std::vector<Event>& events) {
-  const auto most = std::min(events.capacity(), injected_.size());
-  const auto end = injected_.begin() + static_cast<std::ptrdiff_t>(most);
-  events.assign(injected_.begin(), end);
-  injected_.erase(injected_.begin(), end);
+void SimulatedPoller::collect_injected(Batch& batch) {
+  std::vector<Event>& injected = simulation_.injected_;
+  const auto end =
+      injected.begin() + static_cast<std::ptrdiff_t>(std::min(batch.room(), injected.size()));
+  std::for_each(injected.begin(), end, [&](const Event& event) { batch.push(event); });
+  injected.erase(injected.begin(), end);
 }
 
 // Not by std::shuffle: the same seed has to give the same order with every standard library.
@@ -106,48 +83,47 @@ void SimulatedPoller::choose_order() {
   }
 }
 
-void SimulatedPoller::collect(std::vector<Event>& events) {
-  collect_injected(events);
+void SimulatedPoller::collect(Batch& batch) {
+  collect_injected(batch);
   choose_order();
   if (!was_full_) ++lap_;
-  collect_lap(events);
-  if (was_full_ && events.size() < events.capacity()) {
+  collect_lap(batch);
+  if (was_full_ && !batch.full()) {
     ++lap_;
-    collect_lap(events);
+    collect_lap(batch);
   }
-  was_full_ = events.size() == events.capacity();
+  was_full_ = batch.full();
 }
 
 // What is told leaves the order.
-void SimulatedPoller::collect_lap(std::vector<Event>& events) {
-  std::erase_if(order_, [&](int fd) { return tell(fd, events); });
+void SimulatedPoller::collect_lap(Batch& batch) {
+  std::erase_if(order_, [&](int fd) { return tell(fd, batch); });
 }
 
 // False when there is no room, or nothing to tell in this lap.
-bool SimulatedPoller::tell(int fd, std::vector<Event>& events) {
+bool SimulatedPoller::tell(int fd, Batch& batch) {
   Entry& entry = entries_.at(fd);
-  if (entry.lap == lap_ || events.size() == events.capacity()) return false;
+  if (entry.lap == lap_ || batch.full()) return false;
   const std::optional<Ready> ready = report(fd, entry);
   if (!ready) return false;
   entry.lap = lap_;
-  events.push_back({.id = entry.id, .ready = *ready});
+  batch.push({.id = entry.id, .ready = *ready});
   if (ready->invalid) entries_.erase(fd);
   return true;
 }
 
-void SimulatedPoller::wait(std::vector<Event>& events, std::optional<Duration> max_wait) {
-  if (events.capacity() == 0) events.reserve(64);
-  events.clear();
-  const TimePoint end = saturating_add(clock_.now(), max_wait.value_or(Duration::max()));
+std::span<Event> SimulatedPoller::wait(std::span<Event> room, std::optional<Duration> max_wait) {
+  Batch batch(room);
+  const TimePoint end = saturating_add(simulation_.now(), max_wait.value_or(Duration::max()));
   for (;;) {
-    collect(events);
-    if (!events.empty() || (max_wait && end <= clock_.now())) return;
-    const std::optional<TimePoint> next = clock_.next_deadline();
-    if (!clock_.auto_advance_ || (!next && !max_wait)) {
+    collect(batch);
+    if (!batch.empty() || (max_wait && end <= simulation_.now())) return batch.events();
+    const std::optional<TimePoint> next = simulation_.next_deadline();
+    if (!simulation_.auto_advance_ || (!next && !max_wait)) {
       throw std::logic_error(
-          "SimulatedPoller::wait: nothing is ready and nothing will be; advance the clock");
+          "Poller::wait: nothing is ready and nothing will be; advance the clock");
     }
-    clock_.move_to(std::min(next.value_or(end), end));
+    simulation_.move_to(std::min(next.value_or(end), end));
   }
 }
 

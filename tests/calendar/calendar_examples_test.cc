@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // The examples of the calendar, run as a user runs them.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "support/child_program.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::ChildProgram;
-using testing_support::example;
+using namespace testing_support;
 using Lines = std::vector<std::string>;
 
 Lines output_of(const std::vector<std::string>& arguments) {

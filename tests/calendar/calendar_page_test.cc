@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 // What docs/calendar.md and the first comments of the calendar's headers show, compiled and run.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <optional>
-#include <vector>
-
 #include "detent/calendar.h"
 #include "detent/simulation.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::instant;
+using namespace testing_support;
 
 class CalendarPage : public testing::Test {
  protected:
   CalendarPage() { clock_.set_wall(instant("2026-03-28T12:00:00Z")); }
 
-  VirtualClock clock_;
-  Reactor reactor{{.poller = std::make_unique<SimulatedPoller>(clock_), .clock = &clock_}};
+  Simulation clock_;
+  Reactor reactor{{.poller = clock_.make_poller(), .clock = &clock_}};
 };
 
 TEST_F(CalendarPage, TM11_AReportOnWorkingDays) {

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "calendar/compare_with_walk.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <optional>
-#include <utility>
-#include <vector>
-
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // Every zone of this system against the system's own localtime(3): a walk from minute to minute
 // that knows nothing of how Cron looks for the next run.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <iostream>
-#include <string>
-#include <vector>
-
 #include "calendar/compare_with_walk.h"
 #include "calendar/local_walk.h"
 #include "calendar/random_cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::compare_with_walk;
-using testing_support::kDay;
-using testing_support::kHour;
-using testing_support::kMinute;
-using testing_support::LocalTime;
-using testing_support::LocalWalk;
-using testing_support::Random;
-using testing_support::Rules;
-using testing_support::UnixTime;
-using testing_support::year_begin;
+using namespace testing_support;
 
 constexpr int kFirstYear = 2020;
 constexpr int kLastYear = 2045;
@@ -50,10 +33,10 @@ const std::vector<std::string> kDenseExpressions = {"* * * * *",         "*/15 *
 
 // Where the clocks are set, and one other stretch, in as many zones as asked for.
 TEST(CronOracle, TM11_EveryZoneAgreesWithLocaltimeWhereItsClocksAreSet) {
-  const std::uint64_t seed = testing_support::seed_from_environment();
+  const std::uint64_t seed = seed_from_environment();
   SCOPED_TRACE("DETENT_SEED=" + std::to_string(seed));
   Random random(seed);
-  std::vector<std::string> zones = testing_support::system_zones();
+  std::vector<std::string> zones = system_zones();
   if (zones.empty()) GTEST_SKIP() << "no time zone data in /usr/share/zoneinfo";
   std::shuffle(zones.begin(), zones.end(), random);
   zones.resize(std::min<std::size_t>(zones.size(), DETENT_ORACLE_ZONES));
@@ -67,7 +50,7 @@ TEST(CronOracle, TM11_EveryZoneAgreesWithLocaltimeWhereItsClocksAreSet) {
     std::shuffle(middles.begin(), middles.end(), random);
     middles.resize(std::min<std::size_t>(middles.size(), DETENT_ORACLE_CHANGES));
     const int days = (kLastYear - kFirstYear) * 365;
-    middles.push_back(year_begin(kFirstYear) + testing_support::below(random, days) * kDay);
+    middles.push_back(year_begin(kFirstYear) + below(random, days) * kDay);
     for (const UnixTime middle : middles) {
       ++stretches;
       const LocalWalk days_around(middle - 3 * kDay, middle + 3 * kDay, kMinute);
@@ -88,8 +71,8 @@ TEST(CronOracle, TM11_EveryZoneAgreesWithLocaltimeWhereItsClocksAreSet) {
 
 // All of it takes an hour: ./dev test --soak. The rules differ only where the clocks are set.
 TEST(CronOracle, DISABLED_TM11_EveryZoneAgreesWithLocaltimeFrom2020To2045) {
-  Random random(testing_support::seed_from_environment());
-  const std::vector<std::string> zones = testing_support::system_zones();
+  Random random(seed_from_environment());
+  const std::vector<std::string> zones = system_zones();
   std::size_t compared = 0;
   for (const std::string& zone : zones) {
     const LocalTime local(zone);

@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Expressions by chance, which no author of Cron has thought of, and what a naive reading of the
 // dialect makes of them.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <ctime>
-#include <iostream>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
 #include "calendar/compare_with_walk.h"
 #include "calendar/local_walk.h"
@@ -20,23 +9,12 @@
 #include "calendar/random_cron.h"
 #include "detent/cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::below;
-using testing_support::kDay;
-using testing_support::kHour;
-using testing_support::kMinute;
-using testing_support::LocalTime;
-using testing_support::LocalWalk;
-using testing_support::NaiveCron;
-using testing_support::one_in;
-using testing_support::Random;
-using testing_support::random_expression;
-using testing_support::to_text;
-using testing_support::UnixTime;
-using testing_support::year_begin;
+using namespace testing_support;
 
 class RandomCron : public testing::Test {
  protected:
@@ -58,7 +36,7 @@ class RandomCron : public testing::Test {
   }
 
  private:
-  std::uint64_t seed_ = testing_support::seed_from_environment();
+  std::uint64_t seed_ = seed_from_environment();
 
  protected:
   Random random{seed_};
@@ -81,7 +59,7 @@ TEST_F(RandomCron, TM11_IsRefusedWhereANaiveReaderRefusesItAndNowhereElse) {
   int unsound = 0;
   for (int i = 0; i < DETENT_RANDOM_CRONS * 10; ++i) {
     std::string expression = random_expression(random);
-    if (one_in(random, 2)) expression = testing_support::damaged(expression, random);
+    if (one_in(random, 2)) expression = damaged(expression, random);
     const bool expected = is_naively_sound(expression);
     const std::optional<std::size_t> position = position_of_mistake(expression);
     ASSERT_EQ(!position, expected) << "'" << expression << "'";
@@ -164,7 +142,7 @@ std::string expression_near(UnixTime change, Random& random) {
 // By seconds, since offsets once were local mean time.
 TEST_F(RandomCron, TM11_AgreesWithLocaltimeWhereClocksWereEverSet) {
   SCOPED_TRACE(trace());
-  const std::vector<std::string> zones = testing_support::system_zones();
+  const std::vector<std::string> zones = system_zones();
   if (zones.empty()) GTEST_SKIP() << "no time zone data in /usr/share/zoneinfo";
   std::size_t compared = 0;
   for (int i = 0; i < DETENT_RANDOM_CRONS / 50; ++i) {
@@ -178,7 +156,7 @@ TEST_F(RandomCron, TM11_AgreesWithLocaltimeWhereClocksWereEverSet) {
     const LocalWalk walk(change - 2 * kHour, change + 2 * kHour, 1);
     for (int k = 0; k < 4; ++k) {
       for (const std::string& expression : {sound_expression(), expression_near(change, random)}) {
-        compared += testing_support::compare_with_walk(zone, expression, walk, random);
+        compared += compare_with_walk(zone, expression, walk, random);
         if (HasFailure()) return;
       }
     }

@@ -2,22 +2,14 @@
 // What an expression means, and when it is due next.
 #include "detent/cron.h"
 
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::instant;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 Texts runs(const std::string& expression, const std::string& from, std::size_t n,
@@ -100,6 +92,16 @@ INSTANTIATE_TEST_SUITE_P(
                 {"2026-03-06T00:00:00Z", "2026-03-13T00:00:00Z", "2026-03-20T00:00:00Z",
                  "2026-03-27T00:00:00Z", "2026-04-03T00:00:00Z", "2026-04-10T00:00:00Z",
                  "2026-04-13T00:00:00Z"}},
+        // Also with a step either will do. Vixie's cron wants both if one of them begins with *.
+        Meaning{"0 0 */10 * mon",
+                "2026-03-01T12:00:00Z",
+                {"2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z", "2026-03-11T00:00:00Z",
+                 "2026-03-16T00:00:00Z", "2026-03-21T00:00:00Z", "2026-03-23T00:00:00Z",
+                 "2026-03-30T00:00:00Z", "2026-03-31T00:00:00Z"}},
+        Meaning{"0 0 13 * */2",
+                "2026-03-11T12:00:00Z",
+                {"2026-03-12T00:00:00Z", "2026-03-13T00:00:00Z", "2026-03-14T00:00:00Z",
+                 "2026-03-15T00:00:00Z", "2026-03-17T00:00:00Z"}},
         Meaning{"0 0 L * *",
                 "2026-01-31T00:00:00Z",
                 {"2026-02-28T00:00:00Z", "2026-03-31T00:00:00Z", "2026-04-30T00:00:00Z"}},

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The row of the table of lifetimes that jobs have.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <memory>
-#include <string_view>
-#include <utility>
-
 #include "detent/jobs.h"
 #include "support/lifetime_table.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

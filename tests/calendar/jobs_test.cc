@@ -1,35 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/jobs.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "support/allocations.h"
 #include "support/calendar.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::allocations_in;
-using testing_support::holds_in_a_forked_child;
-using testing_support::instant;
-using testing_support::SimulatedTimers;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 // What `call` throws says; empty when it throws nothing of that type.
@@ -645,7 +627,7 @@ TEST_F(SimulatedJobs, ARunAllocatesNothing) {
 
 // ---- the kernel's time
 
-class JobsOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class JobsOnEveryPoller : public TimersOnEveryPoller {};
 
 TEST_P(JobsOnEveryPoller, TM11_AJobOfEachSecondIsCalledInTimeAndNeverEarlyInRealTime) {
   WallTimerService wall(reactor_);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "calendar/local_walk.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <stdexcept>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "calendar/naive_cron.h"
 
-#include <algorithm>
-#include <array>
 #include <cctype>
-#include <cstddef>
-#include <map>
-#include <sstream>
-#include <stdexcept>
-#include <string_view>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "calendar/random_cron.h"
 
-#include <algorithm>
-#include <array>
 #include <cctype>
-#include <cstddef>
-#include <cstdlib>
-#include <string_view>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What is due where the clocks are set, written out by hand.
-#include <gtest/gtest.h>
-
 #include <ostream>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/cron.h"
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::instant;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 struct Row {
@@ -334,7 +329,21 @@ INSTANTIATE_TEST_SUITE_P(LordHowe, SummerTime,
                                              kFirst,
                                              "2026-04-04T14:40:00Z",
                                              {"2026-04-04T14:45:00Z", "2026-04-04T15:00:00Z",
-                                              "2026-04-04T15:15:00Z"}}));
+                                              "2026-04-04T15:15:00Z"}},
+                                         // 02:00 is not there in spring and comes half an hour
+                                         // late in autumn.
+                                         Row{kLordHowe,
+                                             "0 * * * *",
+                                             kRun,
+                                             kFirst,
+                                             "2026-10-03T14:00:00Z",
+                                             {"2026-10-03T14:30:00Z", "2026-10-03T16:00:00Z"}},
+                                         Row{kLordHowe,
+                                             "0 * * * *",
+                                             kRun,
+                                             kFirst,
+                                             "2026-04-04T13:30:00Z",
+                                             {"2026-04-04T14:00:00Z", "2026-04-04T15:30:00Z"}}));
 
 // The 30th of December 2011 was left out: at 10:00 UTC, from 10 hours behind to 14 ahead.
 const char* const kApia = "Pacific/Apia";

@@ -4,26 +4,18 @@
 // them otherwise or not at all: times within a gap or an overlap (it leaves out the one and takes
 // the first of the other, without a choice), W, either of two kinds of day (it wants both), and
 // ranges of weekdays that go round.
-#include <gtest/gtest.h>
-
-#include <array>
 #include <cstdio>
-#include <memory>
 #include <ostream>
-#include <sstream>
-#include <string>
-#include <vector>
 
 #include "detent/cron.h"
 #include "support/calendar.h"
 #include "support/child_program.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::ChildProgram;
-using testing_support::instant;
-using testing_support::to_text;
+using namespace testing_support;
 using Texts = std::vector<std::string>;
 
 constexpr int kRuns = 40;  // its time ends in 2200
@@ -66,7 +58,7 @@ Texts systemd_runs(const Pair& pair, const std::string& from, int count) {
 class SystemdCalendar : public testing::TestWithParam<Pair> {};
 
 TEST_P(SystemdCalendar, TM11_HasTheSameRuns) {
-  if (!testing_support::is_installed("systemd-analyze")) {
+  if (!is_installed("systemd-analyze")) {
     GTEST_SKIP() << "systemd-analyze is not installed";
   }
   const Pair& pair = GetParam();

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/time_zone.h"
 
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <stdexcept>
-#include <string>
-
 #include "support/calendar.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::instant;
+using namespace testing_support;
 
 TEST(TimeZone, TM11_IsUtcByDefault) {
   EXPECT_EQ(TimeZone().name(), "UTC");

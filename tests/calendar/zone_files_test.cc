@@ -1,31 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
 // TM11: a zone's name means a file of the data, and nothing else that a path can mean.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <stdexcept>
-#include <string>
-#include <string_view>
 
 #include "detent/time_zone.h"
 #include "detent/unique_fd.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::holds_in_a_forked_child;
+using namespace testing_support;
 namespace fs = std::filesystem;
 
 const fs::path kSystemsData = "/usr/share/zoneinfo";

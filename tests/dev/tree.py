@@ -65,6 +65,17 @@ def PublicHeadersIncludeNoKernelHeader():
                      "a header that users should not be made to include")
 
 
+def EveryTestIncludesWhatIsPrecompiled():
+    """So it compiles where nothing is. tests/CMakeLists.txt precompiles the header for these."""
+    no_test = {"allocations.cc", "early_signal.cc", "environment_program.cc", "cron_fuzz.cc"}
+    folders = ["loop", "reactor", "timers", "net", "calendar", "health", "support"]
+    for path in files(*(f"tests/{folder}" for folder in folders), suffixes=[".cc"]):
+        part_of_a_test = path.parent.name != "kqueue_double" or path.stem.endswith("_test")
+        if part_of_a_test and path.name not in no_test:
+            if '#include "support/standard.h"' not in path.read_text():
+                yield f"{path} does not include support/standard.h"
+
+
 def NothingIsLeftToDo():
     sources = files(*FLOORS, "tests", "bench", "examples", suffixes=(".h", ".cc", ".py", ".txt"))
     yield from lines([Path("CMakeLists.txt"), *sources], r"\b(TO[D]O|FI[X]ME|X[X]X|HA[C]K)\b",
@@ -111,6 +122,37 @@ def EveryBlockOfCppInDocsIsCompiledAndRun():
         for block in re.findall(r"^```cpp\n(.*?)^```$", page.read_text(), re.M | re.S):
             if unindented(block) not in text:
                 yield f"{page}: no example and no test has this\n{block}"
+
+
+def tests_in_the_sources():
+    """Each as Suite.Name. A macro in capitals begins it."""
+    text = " ".join(path.read_text() for path in files("tests"))
+    return [f"{suite}.{name}" for suite, name in
+            re.findall(r"[A-Z_]+\(\s*(\w+),\s*(\w+)\)\s*\{", text)]
+
+
+def pages():
+    """Those that the tests do not write."""
+    return [path for path in sorted(Path("docs").glob("*.md")) if path.name != "conformance.md"]
+
+
+def EveryIdInATestsNameIsOnAPage():
+    """A page has an id at the beginning of a paragraph, or of a row."""
+    known = {id for page in pages()
+             for id in re.findall(r"^(?:\*\*|\| )([A-Z]+[0-9]+)(?=\*\* | \|)", page.read_text(), re.M)}
+    for test in tests_in_the_sources():
+        for id in re.match(r"((?:[A-Z]+_?[0-9]+_)*)", test.split(".")[1])[1].split("_")[:-1]:
+            if id not in known:
+                yield f"no page in docs/ says what {id} is, which {test} proves"
+
+
+def EveryTestThatAPageNamesExists():
+    """A star stands for the rest of a name."""
+    tests = "\n".join(tests_in_the_sources())
+    for page in pages():
+        for name in re.findall(r"`([A-Z]\w+\.(?:[A-Z]\w*)?\*?)`", page.read_text()):
+            if not re.search("^" + re.escape(name).replace(r"\*", ".*") + "$", tests, re.M):
+                yield f"{page} names {name}, which is no test"
 
 
 def TheReadmesProgramIsTheFirstExample():

@@ -48,7 +48,7 @@ class Timers {
     for_each([this](std::size_t i) { timer[i].cancel(); });
   }
 
-  VirtualClock clock;
+  Simulation clock;
   Reactor reactor{on_epoll(&clock)};
   TimerService timers{reactor};
   std::vector<Timer> timer{kTimers};

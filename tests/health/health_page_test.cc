@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the first comments of this wing's headers show, compiled and run.
-#include <gtest/gtest.h>
-
 #include <cstdio>
-#include <string>
 
 #include "detent/reactor.h"
 #include "detent/spin_watch.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {

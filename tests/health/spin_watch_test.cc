@@ -2,30 +2,23 @@
 // Callbacks that are called for ever and change nothing.
 #include "detent/spin_watch.h"
 
-#include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdint>
 #include <filesystem>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
 
 #include "detent/reactor.h"
 #include "detent/timer_service.h"
 #include "detent/unique_fd.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
-using testing_support::ReactorOnEveryPoller;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class SpinWatchOnEveryPoller : public ReactorOnEveryPoller {
  protected:

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/affinity.h"
 
-#include <gtest/gtest.h>
-
-#include <stdexcept>
-#include <string>
-#include <thread>
-
 #include "support/errors.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::holds_in_a_forked_child;
-using testing_support::message_of;
+using namespace testing_support;
 
 TEST(Affinity, O7_PassesOnTheThreadThatMadeIt) {
   const Affinity affinity;

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/callback_owner.h"
 
-#include <gtest/gtest.h>
-
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-
 #include "detent/callback.h"
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/callback.h"
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <new>
-#include <string>
-#include <type_traits>
-#include <utility>
 
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::allocations_in;
+using namespace testing_support;
 
 template <std::size_t Size, std::size_t Alignment = 1>
 struct Sized {
@@ -52,7 +44,7 @@ template <class F>
 std::size_t allocations_to_store(F&& f) {
   return allocations_in([&] {
     const Callback<void()> callback(std::forward<F>(f));
-    testing_support::look_at(&callback);
+    look_at(&callback);
   });
 }
 
@@ -246,9 +238,9 @@ TYPED_TEST(CallbackLifetime, OutOfMemoryLeavesNothingBehind) {
     EXPECT_THROW(
         {
           TypeParam callable(this->living_);
-          const testing_support::OutOfMemory none;
+          const OutOfMemory none;
           const Callback<void()> callback(std::move(callable));
-          testing_support::look_at(&callback);
+          look_at(&callback);
         },
         std::bad_alloc);
   }

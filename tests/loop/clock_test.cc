@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/clock.h"
 
-#include <gtest/gtest.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdint>
 #include <limits>
-#include <memory>
-#include <random>
-#include <set>
-#include <string>
-#include <system_error>
-#include <tuple>
-#include <type_traits>
-#include <utility>
 
+#include "detent/time.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
@@ -28,12 +17,13 @@
 #include "support/machine_clock.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
+using namespace testing_support;
 __extension__ using Wide = __int128;
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
@@ -106,7 +96,7 @@ class AlarmOfEachClock : public testing::TestWithParam<ClockId> {
  protected:
   void SetUp() override {
     const std::error_code failure =
-        testing_support::error_of([&] { alarm_ = kernel_clock().make_alarm(GetParam()); });
+        error_of([&] { alarm_ = kernel_clock().make_alarm(GetParam()); });
     if (failure == std::errc::operation_not_permitted) GTEST_SKIP() << "needs CAP_WAKE_ALARM";
     if (failure == std::errc::not_supported) GTEST_SKIP() << "nothing here wakes a machine";
     ASSERT_FALSE(failure) << failure.message();
@@ -150,7 +140,7 @@ TEST_P(AlarmOfEachClock, TM1_IsReadableAtItsDeadlineAndNotBefore) {
   for (const Duration delay : {Duration(1), Duration(777'777), Duration(3ms)}) {
     const Duration deadline = now() + delay;
     arm(deadline);
-    testing_support::wait_until_readable(alarm_->fd());
+    wait_until_readable(alarm_->fd());
     EXPECT_GE(now(), deadline);
   }
 }
@@ -203,14 +193,14 @@ TEST_P(AlarmOfEachClock, TM9_ArmingTakesReadinessBackFromEpollToo) {
 }
 
 TEST_P(AlarmOfEachClock, O8_IsOneDescriptorThatIsClosedOnExec) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   const auto another = kernel_clock().make_alarm(GetParam());
   EXPECT_EQ(before.opened_since(), std::set{another->fd()});
-  EXPECT_TRUE(testing_support::is_close_on_exec(another->fd()));
+  EXPECT_TRUE(is_close_on_exec(another->fd()));
 }
 
 TEST_P(AlarmOfEachClock, ArmingAllocatesNothing) {
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 1000; ++i) arm_in(1h);
               alarm_->disarm();
             }),
@@ -218,8 +208,8 @@ TEST_P(AlarmOfEachClock, ArmingAllocatesNothing) {
 }
 
 TEST(KernelClock, AnAlarmAtTheDescriptorLimitIsASystemErrorThatNamesTheCall) {
-  const std::string message = testing_support::message_of<std::system_error>([] {
-    const testing_support::NoFreeDescriptor limit;
+  const std::string message = message_of<std::system_error>([] {
+    const NoFreeDescriptor limit;
     std::ignore = kernel_clock().make_alarm(ClockId::steady);
   });
   EXPECT_TRUE(message.starts_with("timerfd_create: ") || message.starts_with("kqueue: "))
@@ -228,9 +218,9 @@ TEST(KernelClock, AnAlarmAtTheDescriptorLimitIsASystemErrorThatNamesTheCall) {
 
 // Where the clock was set since the last settime, the kernel arms the timer and says ECANCELED.
 TEST(KernelClock, TM7_ArmingAWallAlarmAfterTheClockWasSetIsNoError) {
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
     const auto alarm = kernel_clock().make_alarm(ClockId::wall);
-    ASSERT_TRUE(testing_support::let_call_fail(SYS_timerfd_settime, ECANCELED));
+    ASSERT_TRUE(let_call_fail(SYS_timerfd_settime, ECANCELED));
     EXPECT_NO_THROW(alarm->arm(kernel_clock().wall_now() + 1h));
   }));
 }
@@ -241,13 +231,13 @@ TEST(KernelClock, TM7_AWallAlarmWakesWhenTheClockIsSetAndCanBeArmedAgain) {
   const auto alarm = kernel_clock().make_alarm(ClockId::wall);
   alarm->arm(kernel_clock().wall_now() + 1h);
   EXPECT_FALSE(is_readable(alarm->fd()));
-  { const testing_support::MovedMachineClock moved(1s); }
-  testing_support::wait_until_readable(alarm->fd());
+  { const MovedMachineClock moved(1s); }
+  wait_until_readable(alarm->fd());
 
   EXPECT_NO_THROW(alarm->arm(kernel_clock().wall_now() + 1h));
   EXPECT_FALSE(is_readable(alarm->fd()));
   EXPECT_NO_THROW(alarm->arm(kernel_clock().wall_now() + 1ms));
-  testing_support::wait_until_readable(alarm->fd());
+  wait_until_readable(alarm->fd());
 }
 
 }  // namespace

@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/drop.h"
 
-#include <gtest/gtest.h>
-
-#include <functional>
-#include <memory>
-#include <thread>
-#include <utility>
-#include <vector>
+#include "support/standard.h"
 
 namespace detent {
 namespace {

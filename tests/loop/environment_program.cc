@@ -9,8 +9,7 @@
 #include "detent/simulation.h"
 
 int main() {
-  detent::VirtualClock clock;
   std::cout << (::getuid() == ::geteuid() ? "plain" : "set-uid") << std::endl
             << "poller " << detent::make_poller()->name() << std::endl
-            << "seed " << detent::SimulatedPoller(clock).seed() << std::endl;
+            << "seed " << detent::Simulation().seed() << std::endl;
 }

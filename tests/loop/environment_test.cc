@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the environment may decide, and where it may not.
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <string>
 
 #include "detent/poller.h"
 #include "support/child_program.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::ChildProgram;
+using namespace testing_support;
 
 // A program of root's that another user runs, who chooses the last poller and a seed.
 class ProgramOfRoot : public testing::Test {

@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
 // What epoll's poller asks of the kernel: which registrations, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
-
+#include "detent/clock.h"
 #include "detent/poller.h"
 #include "support/connected_pair.h"
 #include "support/failing_calls.h"
 #include "support/kernel_view.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::system_calls_of;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -35,8 +27,8 @@ constexpr Interest kBoth = {.readable = true, .writable = true};
 constexpr HandlerId kId = {.slot = 1, .generation = 1};
 
 // How many registrations the kernel keeps for this poller.
-std::size_t installed(const Poller& poller) {
-  const std::string info = testing_support::epoll_info(poller.native_handle());
+std::size_t installed(Poller& poller) {
+  const std::string info = epoll_info(poller.native_handle());
   std::size_t count = 0;
   for (std::size_t at = info.find("tfd:"); at != std::string::npos;
        at = info.find("tfd:", at + 1)) {
@@ -47,7 +39,7 @@ std::size_t installed(const Poller& poller) {
 
 // A poller with one readable descriptor, for tests that count calls in a child.
 struct Watching {
-  testing_support::SocketPair pair = make_socket_pair();
+  SocketPair pair = make_socket_pair();
   std::unique_ptr<Poller> poller = make_poller("epoll");
   std::vector<Event> events;
 
@@ -55,17 +47,17 @@ struct Watching {
     events.reserve(64);
     poller->add(pair.near.fd(), kRead, kId);
     put(pair.far.fd());
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
   }
 };
 
 template <class F>
-std::optional<testing_support::SystemCalls> calls_of(F f) {
+std::optional<SystemCalls> calls_of(F f) {
   return system_calls_of(
       [f] { return [f, watching = std::make_shared<Watching>()] { f(*watching); }; });
 }
 
-int waits_in(const testing_support::SystemCalls& calls) {
+int waits_in(const SystemCalls& calls) {
   int count = 0;
   for (const long call : {long{SYS_epoll_wait}, long{SYS_epoll_pwait}, long{SYS_epoll_pwait2}}) {
     if (const auto found = calls.find(call); found != calls.end()) count += found->second;
@@ -73,7 +65,7 @@ int waits_in(const testing_support::SystemCalls& calls) {
   return count;
 }
 
-TEST(EpollPoller, REG_17_AddAndRemoveLeaveNothingInTheKernel) {
+TEST(EpollPoller, AddAndRemoveLeaveNothingInTheKernel) {
   const Watching watching;
   EXPECT_EQ(installed(*watching.poller), 1U);
   watching.poller->remove(watching.pair.near.fd());
@@ -84,7 +76,7 @@ TEST(EpollPoller, D1_APausedDescriptorIsOutOfTheKernel) {
   Watching watching;
   const int fd = watching.pair.near.fd();
   watching.poller->modify(fd, {}, kId);
-  watching.poller->wait(watching.events, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
   EXPECT_EQ(installed(*watching.poller), 0U);
   watching.poller->remove(fd);
   watching.poller->add(fd, {}, kId);
@@ -98,16 +90,16 @@ TEST(EpollPoller, L4_AGhostIsOutOfTheKernelAtTheSecondWait) {
   watching.pair.near.reset();
   watching.poller->remove(fd);
   EXPECT_EQ(installed(*watching.poller), 1U);
-  watching.poller->wait(watching.events, Duration::zero());
-  watching.poller->wait(watching.events, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
+  wait_into(watching.events, *watching.poller, Duration::zero());
   EXPECT_EQ(installed(*watching.poller), 0U);
 }
 
 TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   const auto poller = make_poller("epoll");
   std::vector<Event> events;
-  testing_support::SocketPair ghost = make_socket_pair();
-  testing_support::SocketPair watched = make_socket_pair();
+  SocketPair ghost = make_socket_pair();
+  SocketPair watched = make_socket_pair();
   const int ghostly = ghost.near.fd();
   const int number = watched.near.fd();
   poller->add(ghostly, kRead, {.slot = 2, .generation = 1});
@@ -117,26 +109,26 @@ TEST(EpollPoller, L6_LayingAGhostGivesNobodyTheFileThatReusedItsNumber) {
   ghost.near.reset();
   poller->remove(ghostly);
   put(ghost.far.fd());
-  const testing_support::SocketPair successor = make_socket_pair();
+  const SocketPair successor = make_socket_pair();
   ASSERT_EQ(::dup3(successor.near.fd(), number, O_CLOEXEC), number);  // closes what it meant
   put(successor.far.fd());
 
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].id, HandlerId{});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].id, kId);
   EXPECT_EQ(events[0].ready, Ready{.invalid = true});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   EXPECT_TRUE(events.empty());
 }
 
 TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
   const auto poller = make_poller("epoll");
   std::vector<Event> events;
-  testing_support::SocketPair first = make_socket_pair();
-  const testing_support::SocketPair second = make_socket_pair();
+  SocketPair first = make_socket_pair();
+  const SocketPair second = make_socket_pair();
   const UniqueFd first_again(::fcntl(first.near.fd(), F_DUPFD_CLOEXEC, 0));
   const int number = first.near.fd();
 
@@ -148,16 +140,16 @@ TEST(EpollPoller, L6_APausedDescriptorHearsNothingOfWhatItsNumberMeantBefore) {
   ASSERT_EQ(::dup3(first_again.fd(), number, O_CLOEXEC), number);
 
   // What the pause takes out is the ghost. The second file is still there, and writable.
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   for (const Event& event : events) EXPECT_EQ(event.id, HandlerId{});
-  poller->wait(events, Duration::zero());
+  wait_into(events, *poller, Duration::zero());
   EXPECT_TRUE(events.empty());
 }
 
 TEST(EpollPoller, AWaitThatFindsSomethingIsOneCall) {
-  const auto calls = calls_of([](Watching& w) { w.poller->wait(w.events, 1h); });
+  const auto calls = calls_of([](Watching& w) { wait_into(w.events, *w.poller, 1h); });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 1);
+  EXPECT_EQ(total(*calls), 1);
   EXPECT_EQ(waits_in(*calls), 1);
 }
 
@@ -167,21 +159,21 @@ TEST(EpollPoller, ChangesThatCancelOutCostNoCall) {
       w.poller->modify(w.pair.near.fd(), kBoth, kId);
       w.poller->modify(w.pair.near.fd(), kRead, kId);
     }
-    w.poller->wait(w.events, Duration::zero());
+    wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 1);
+  EXPECT_EQ(total(*calls), 1);
 }
 
-TEST(EpollPoller, REG_16_ManyChangesCostOneCallAWait) {
+TEST(EpollPoller, K2_ManyChangesCostOneCallAWait) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 1001; ++i) {
       w.poller->modify(w.pair.near.fd(), i % 2 == 0 ? kWrite : kRead, kId);
     }
-    w.poller->wait(w.events, Duration::zero());
+    wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(total(*calls), 2);
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 1);
 }
 
@@ -191,7 +183,7 @@ TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
     w.poller->add(w.pair.near.fd(), kRead, kId);
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
-  EXPECT_EQ(testing_support::total(*calls), 2);
+  EXPECT_EQ(total(*calls), 2);
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 2);
 }
 
@@ -199,19 +191,19 @@ TEST(EpollPoller, AddAndRemoveAreOneCallEachAndAtOnce) {
 
 TEST(EpollPoller, L6_WhatIsReadyForEverIsRegisteredAnewOnceInAThousandWaits) {
   const auto calls = calls_of([](Watching& w) {
-    for (int i = 0; i < 10'000; ++i) w.poller->wait(w.events, Duration::zero());
+    for (int i = 0; i < 10'000; ++i) wait_into(w.events, *w.poller, Duration::zero());
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_EQ(calls->at(SYS_epoll_ctl), 10);
-  EXPECT_EQ(testing_support::total(*calls), 10'010);
+  EXPECT_EQ(total(*calls), 10'010);
 }
 
 TEST(EpollPoller, L6_WhatIsReadyInMostWaitsAndNotInAllCostsNothingMore) {
   const auto calls = calls_of([](Watching& w) {
     for (int i = 0; i < 500; ++i) {
-      for (int ready = 0; ready < 7; ++ready) w.poller->wait(w.events, Duration::zero());
-      testing_support::take(w.pair.near.fd());
-      w.poller->wait(w.events, Duration::zero());
+      for (int ready = 0; ready < 7; ++ready) wait_into(w.events, *w.poller, Duration::zero());
+      take(w.pair.near.fd());
+      wait_into(w.events, *w.poller, Duration::zero());
       put(w.pair.far.fd());
     }
   });
@@ -224,9 +216,9 @@ TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
     const auto calls = calls_of([trigger](Watching& w) {
       w.poller->modify(w.pair.near.fd(), {.readable = true, .trigger = trigger}, kId);
       for (int i = 0; i < 2'000; ++i) {
-        testing_support::take(w.pair.near.fd());
+        take(w.pair.near.fd());
         put(w.pair.far.fd());
-        w.poller->wait(w.events, Duration::zero());
+        wait_into(w.events, *w.poller, Duration::zero());
       }
     });
     ASSERT_TRUE(calls) << "tracing a child is not allowed here";
@@ -235,18 +227,18 @@ TEST(EpollPoller, L6_AnEdgeAndAOneShotAreLeftAlone) {
 }
 
 // As before Linux 5.11, which does not know epoll_pwait2.
-bool become_an_old_kernel() { return testing_support::let_call_fail(SYS_epoll_pwait2, ENOSYS); }
+bool become_an_old_kernel() { return let_call_fail(SYS_epoll_pwait2, ENOSYS); }
 
 TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
     ASSERT_TRUE(become_an_old_kernel());
     Watching watching;
-    watching.poller->wait(watching.events, 1h);
+    wait_into(watching.events, *watching.poller, 1h);
     EXPECT_EQ(watching.events.size(), 1U);
     watching.poller->modify(watching.pair.near.fd(), {}, kId);
     for (const Duration d : {Duration(1), Duration(999'999), Duration(2'500'001)}) {
       const TimePoint start = kernel_clock().now();
-      watching.poller->wait(watching.events, d);
+      wait_into(watching.events, *watching.poller, d);
       EXPECT_GE(kernel_clock().now() - start, d);
       EXPECT_TRUE(watching.events.empty());
     }
@@ -255,13 +247,14 @@ TEST(EpollPoller, D6_WaitsAsLongWhereTheKernelCountsMilliseconds) {
 
 // As after a ring of io_uring was closed on this thread: epoll_wait(2) says EINTR, and there was no
 // signal.
-TEST(EpollPoller, BE_18_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
-    ASSERT_TRUE(testing_support::let_call_fail(SYS_epoll_pwait2, EINTR));
+TEST(EpollPoller, S13_InterruptionsWithoutASignalNeitherEndAWaitNorMakeItLonger) {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
+    ASSERT_TRUE(let_call_fail(SYS_epoll_pwait2, EINTR));
     Watching watching;
     watching.poller->modify(watching.pair.near.fd(), {}, kId);
     const TimePoint start = kernel_clock().now();
-    watching.poller->wait(watching.events, 2ms);  // ends by a wait of zero, which is another call
+    wait_into(watching.events, *watching.poller,
+              2ms);  // ends by a wait of zero, which is another call
     EXPECT_GE(kernel_clock().now() - start, Duration(2ms));
     EXPECT_TRUE(watching.events.empty());
   }));
@@ -272,7 +265,7 @@ TEST(EpollPoller, D6_DoesNotSpinWhereTheKernelCountsMilliseconds) {
     EXPECT_TRUE(become_an_old_kernel());
     return [watching = std::make_shared<Watching>()] {
       watching->poller->modify(watching->pair.near.fd(), {}, kId);
-      watching->poller->wait(watching->events, 2'500us);
+      wait_into(watching->events, *watching->poller, 2'500us);
     };
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/handler_id.h"
 
-#include <gtest/gtest.h>
-
-#include <type_traits>
+#include "support/standard.h"
 
 namespace detent {
 namespace {

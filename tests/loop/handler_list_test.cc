@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/handler_list.h"
 
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

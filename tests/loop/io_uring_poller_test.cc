@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What io_uring's poller asks of the kernel: which requests are in flight, and how many calls.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -10,23 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <optional>
 #include <ostream>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <tuple>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -39,20 +22,15 @@
 #include "support/printing.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::poll_one;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::system_calls_of;
-using testing_support::take;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -74,7 +52,7 @@ class IoUringPollerTest : public testing::Test {
   }
 
   std::vector<Event>& poll() {
-    poller_->wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   // Registered, and its request in flight.
@@ -101,7 +79,7 @@ class IoUringPollerTest : public testing::Test {
 
 // --- Files are let go of
 
-TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
+TEST_F(IoUringPollerTest, AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   for (const bool tcp : {false, true}) {
     SocketPair pair = tcp ? make_tcp_pair() : make_socket_pair();
     arm(pair);
@@ -112,7 +90,7 @@ TEST_F(IoUringPollerTest, REG_13_AfterRemoveAndCloseThePeerSeesTheEndAtOnce) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
+TEST_F(IoUringPollerTest, TheSameForOneThatWasWokenForWhatHasBeenRead) {
   for (const bool changed : {false, true}) {
     SocketPair pair = make_socket_pair();
     arm(pair);
@@ -128,7 +106,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatWasWokenForWhatHasBeenRead) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
+TEST_F(IoUringPollerTest, TheSameWhileMuchElseHasHappened) {
   std::vector<SocketPair> pairs = arm_many();
   for (const SocketPair& pair : pairs) put(pair.far.fd());
   take(pairs.back().near.fd());
@@ -138,7 +116,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhileMuchElseHasHappened) {
   EXPECT_EQ(poll().size(), kMany - 1) << "and none of it is lost";
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
+TEST_F(IoUringPollerTest, TheSameForOneThatIsPausedOrReported) {
   SocketPair paused = make_socket_pair();
   SocketPair reported = make_socket_pair();
   arm(paused);
@@ -151,7 +129,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameForOneThatIsPausedOrReported) {
   }
 }
 
-TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
+TEST_F(IoUringPollerTest, TheSameWhenThePollerGoesEvenIfAForkedChildKeepsItsRing) {
   for (const bool handed_out : {false, true}) {
     poller_ = make_poller("io_uring");
     if (handed_out) std::ignore = poller_->native_handle();
@@ -175,7 +153,7 @@ TEST_F(IoUringPollerTest, REG_13_TheSameWhenThePollerGoesEvenIfAForkedChildKeeps
 
 // --- Completions find their request, or nobody
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithItsRemovalReachesNobody) {
   const SocketPair pair = make_socket_pair();
   for (int i = 0; i < 100; ++i) {
     arm(pair);
@@ -191,7 +169,7 @@ TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithItsRemovalReachesNobody) {
   }
 }
 
-TEST_F(IoUringPollerTest, BE_13_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
+TEST_F(IoUringPollerTest, L4_AnEventThatRacesWithAChangeIsToldAsTheNewInterestHasIt) {
   const SocketPair pair = make_socket_pair();
   arm(pair);
   for (int i = 0; i < 100; ++i) {
@@ -237,7 +215,7 @@ TEST_F(IoUringPollerTest, L6_ClosedBeforeItsFirstWaitItIsInvalidOnce) {
   SocketPair pair = make_socket_pair();
   poller_->add(pair.near.fd(), kRead, kFirst);
   pair.near.reset();
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
@@ -267,24 +245,18 @@ TEST_F(IoUringPollerTest, D2_OrdinaryDataIsNotUrgent) {
   put(pair.far.fd());
   EXPECT_TRUE(poll().empty()) << "before the wait";
   std::atomic<bool> urgent = false;
-  std::thread sender([&, waiting = testing_support::this_thread_number()] {
-    testing_support::wait_until_asleep(waiting);
+  std::thread sender([&, waiting = this_thread_number()] {
+    wait_until_asleep(waiting);
     put(pair.far.fd());
-    testing_support::wait_until_asleep(waiting);
+    wait_until_asleep(waiting);
     urgent = true;
     ::send(pair.far.fd(), "!", 1, MSG_OOB);
   });
-  poller_->wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   EXPECT_TRUE(urgent) << "during the wait";
   sender.join();
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].ready, Ready{.priority = true});
-}
-
-void fill(int fd) {
-  const std::array<char, 4096> bytes = {};
-  while (::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
-  }
 }
 
 TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) {
@@ -307,14 +279,14 @@ TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreIsToldWhenItMayWrite) 
   EXPECT_EQ(events_[0].ready, (Ready{.readable = true, .read_closed = true}));
 }
 
-TEST_F(IoUringPollerTest, HUP_02_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
+TEST_F(IoUringPollerTest, D2_AWriterToAPeerThatSendsNoMoreDoesNotSpin) {
   const auto calls = system_calls_of([] {
     auto pair = std::make_shared<SocketPair>(make_socket_pair());
     ::shutdown(pair->far.fd(), SHUT_WR);
     fill(pair->near.fd());
     auto poller = std::shared_ptr<Poller>(make_poller("io_uring"));
     poller->add(pair->near.fd(), kWrite, kFirst);
-    return [=, events = std::vector<Event>()]() mutable { poller->wait(events, 20ms); };
+    return [=, events = std::vector<Event>()]() mutable { wait_into(events, *poller, 20ms); };
   });
   ASSERT_TRUE(calls) << "tracing a child is not allowed here";
   EXPECT_LE(calls->at(SYS_io_uring_enter), 5);
@@ -365,7 +337,7 @@ TEST(IoUring, LetsGoOfEveryFileWhenItGoesHoweverSmallItsQueues) {
   }
   for (SocketPair& pair : pairs) {
     pair.near.reset();
-    EXPECT_TRUE(testing_support::is_readable(pair.far.fd()));
+    EXPECT_TRUE(is_readable(pair.far.fd()));
   }
 }
 
@@ -386,7 +358,7 @@ TEST(IoUring, IsNotTakenInByTheClaimThatThereIsWork) {
 }
 
 // More than the queues hold, all ready, one file.
-TEST_F(IoUringPollerTest, BE_11_TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
+TEST_F(IoUringPollerTest, TenThousandAddsBeforeAWaitAreAllSubmittedAndAllHeard) {
   constexpr std::uint32_t kCount = 10'000;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -411,7 +383,7 @@ TEST_F(IoUringPollerTest, ARemovalOfManyLeavesNothingThatWakesTheNativeHandle) {
   const std::vector<SocketPair> pairs = arm_many();
   const int handle = poller_->native_handle();
   for (const SocketPair& pair : pairs) poller_->remove(pair.near.fd());
-  EXPECT_FALSE(testing_support::is_readable(handle));
+  EXPECT_FALSE(is_readable(handle));
 }
 
 // --- Costs
@@ -428,7 +400,7 @@ struct Watching {
     put(ready.far.fd());
     poller->add(ready.near.fd(), kRead, kFirst);
     poller->add(idle.near.fd(), kRead, kSecond);
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
   }
 };
 
@@ -450,14 +422,14 @@ Cost cost_of(F f) {
   if (!calls) return {};
   const auto found = calls->find(SYS_io_uring_enter);
   const int enters = found == calls->end() ? 0 : found->second;
-  return {.others = testing_support::total(*calls) - enters, .enters = enters};
+  return {.others = total(*calls) - enters, .enters = enters};
 }
 
 using IoUringCost = IoUringPollerTest;
 
 TEST_F(IoUringCost, AWaitThatFindsSomethingIsOneEnter) {
   EXPECT_EQ(cost_of([](Watching& w) {
-              for (int i = 0; i < 100; ++i) w.poller->wait(w.events, 1h);
+              for (int i = 0; i < 100; ++i) wait_into(w.events, *w.poller, 1h);
             }),
             (Cost{.others = 0, .enters = 100}));
 }
@@ -465,7 +437,7 @@ TEST_F(IoUringCost, AWaitThatFindsSomethingIsOneEnter) {
 TEST_F(IoUringCost, AWaitThatSleepsIsOneEnter) {
   EXPECT_EQ(cost_of([](Watching& w) {
               w.poller->modify(w.ready.near.fd(), {}, kFirst);
-              w.poller->wait(w.events, 1ms);
+              wait_into(w.events, *w.poller, 1ms);
             }),
             (Cost{.others = 0, .enters = 1}));
 }
@@ -473,7 +445,7 @@ TEST_F(IoUringCost, AWaitThatSleepsIsOneEnter) {
 TEST_F(IoUringCost, OldNewsAreAskedAboutInOneCall) {
   EXPECT_EQ(cost_of([](Watching& w) {
               put(w.idle.far.fd());
-              w.poller->wait(w.events, 1h);
+              wait_into(w.events, *w.poller, 1h);
             }),
             (Cost{.others = 2, .enters = 1}));
 }
@@ -485,17 +457,17 @@ TEST_F(IoUringCost, ChangesThatCancelOutCostNothing) {
                 w.poller->modify(w.idle.near.fd(), {}, kSecond);
                 w.poller->modify(w.idle.near.fd(), kRead, kSecond);
               }
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 0, .enters = 1}));
 }
 
-TEST_F(IoUringCost, REG_16_ManyChangesRideWithTheWait) {
+TEST_F(IoUringCost, K2_ManyChangesRideWithTheWait) {
   EXPECT_EQ(cost_of([](Watching& w) {
               for (int i = 0; i < 1001; ++i) {
                 w.poller->modify(w.idle.near.fd(), i % 2 == 0 ? kBoth : kRead, kSecond);
               }
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 0, .enters = 1}));
 }
@@ -509,7 +481,7 @@ TEST_F(IoUringCost, AddsRideWithTheWait) {
   EXPECT_EQ(cost_of([](Watching& w) {
               w.poller->remove(w.ready.near.fd());
               w.poller->add(w.ready.near.fd(), kRead, kFirst);  // asks what kind of file it is
-              w.poller->wait(w.events, Duration::zero());
+              wait_into(w.events, *w.poller, Duration::zero());
             }),
             (Cost{.others = 1, .enters = 1}));
 }
@@ -521,7 +493,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
   arm(ready);
   arm(woken, kRead, kSecond);
   char byte = 0;
-  EXPECT_EQ(testing_support::allocations_in([&] {
+  EXPECT_EQ(allocations_in([&] {
               for (int i = 0; i < 1000; ++i) {
                 put(woken.far.fd());
                 EXPECT_EQ(poll().size(), 2U);
@@ -537,7 +509,7 @@ TEST_F(IoUringCost, NothingIsAllocatedHoweverOftenItIsArmed) {
 // --- How it is set up
 
 // What a traced process gives to io_uring_setup(2).
-io_uring_params params_of(const testing_support::EnteredCall& call) {
+io_uring_params params_of(const EnteredCall& call) {
   io_uring_params params = {};
   const iovec here = {.iov_base = &params, .iov_len = sizeof params};
   const iovec there = {.iov_base = reinterpret_cast<void*>(call.arguments[1]),
@@ -552,7 +524,7 @@ TEST_F(IoUringPollerTest, ItsRingIsOneThreadsAndDefersItsWorkUntilTheHandleIsAsk
   std::vector<unsigned> asked_for;
   const auto calls =
       system_calls_of([] { return [] { std::ignore = make_poller("io_uring")->native_handle(); }; },
-                      [&](const testing_support::EnteredCall& call) {
+                      [&](const EnteredCall& call) {
                         if (call.number != SYS_io_uring_setup) return;
                         const unsigned flags = params_of(call).flags;
                         const bool is_probe = (flags & IORING_SETUP_ATTACH_WQ) != 0;
@@ -603,7 +575,7 @@ TEST_F(IoUringPollerTest, TheFirstThreadThatWaitsNeedsNoOtherRing) {
   put(pair.far.fd());
   poller_->add(pair.near.fd(), kRead, kFirst);
   std::thread([&] {
-    const testing_support::NoFreeDescriptor limit;
+    const NoFreeDescriptor limit;
     EXPECT_EQ(poll().size(), 1U);
   }).join();
 }
@@ -614,21 +586,21 @@ TEST_F(IoUringPollerTest, AThreadThatCannotHaveARingIsToldSoAndMayTryAgain) {
   put(pair.far.fd());
   std::thread([&] {
     {
-      const testing_support::NoFreeDescriptor limit;
-      EXPECT_EQ(testing_support::error_of([&] { poll(); }), std::errc::too_many_files_open);
+      const NoFreeDescriptor limit;
+      EXPECT_EQ(error_of([&] { poll(); }), std::errc::too_many_files_open);
     }
     EXPECT_EQ(poll().size(), 1U);
   }).join();
 }
 
-TEST_F(IoUringPollerTest, REG_13_ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
+TEST_F(IoUringPollerTest, ThePeerSeesTheEndAfterAnotherThreadHasRemovedAndClosedIt) {
   SocketPair pair = make_socket_pair();
   arm(pair);
   std::thread([&] {
     poller_->remove(pair.near.fd());
     pair.near.reset();
   }).join();
-  testing_support::wait_until_readable(pair.far.fd());
+  wait_until_readable(pair.far.fd());
 }
 
 TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
@@ -640,7 +612,7 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
     const std::string rest =
         ": this io_uring poller belongs to another thread, since its native handle was asked for";
     const auto expect = [&rest](const char* call, const auto& statement) {
-      EXPECT_EQ(testing_support::message_of<std::logic_error>(statement), call + rest);
+      EXPECT_EQ(message_of<std::logic_error>(statement), call + rest);
     };
     expect("Poller::wait", [&] { poll(); });
     expect("Poller::add", [&] { poller_->add(more.near.fd(), kRead, kSecond); });
@@ -651,10 +623,10 @@ TEST_F(IoUringPollerTest, D7_ItsNativeHandleTiesItToItsThread) {
   EXPECT_EQ(poll().size(), 1U) << "and its own thread goes on with it";
 }
 
-TEST_F(IoUringPollerTest, SG_08_AForkedChildIsRefusedAndTheParentUnharmed) {
+TEST_F(IoUringPollerTest, O8_AForkedChildIsRefusedAndTheParentUnharmed) {
   const SocketPair idle = make_socket_pair();
   arm(idle);
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
     EXPECT_THROW(poll(), std::logic_error);
     poller_.reset();
   }));
@@ -686,16 +658,16 @@ TEST_F(IoUringPollerTest, D7_TheNativeHandleWakesAnEpollThatWatchesIt) {
 
 TEST_F(IoUringPollerTest, IsNotTheDefault) { EXPECT_EQ(poller_names().front(), "epoll"); }
 
-TEST_F(IoUringPollerTest, BE_09_WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
+TEST_F(IoUringPollerTest, WhereTheKernelHasNoneItIsNotListedAndTheReasonIsTold) {
   const std::map<int, std::string_view> reasons = {
       {ENOSYS, "built without"}, {EPERM, "forbids"}, {EINVAL, "Linux 6.1"}};
   for (const auto& [error, reason] : reasons) {
-    EXPECT_TRUE(testing_support::holds_in_a_forked_child([&, error = error, reason = reason] {
-      ASSERT_TRUE(testing_support::let_call_fail(SYS_io_uring_setup, error));
+    EXPECT_TRUE(holds_in_a_forked_child([&, error = error, reason = reason] {
+      ASSERT_TRUE(let_call_fail(SYS_io_uring_setup, error));
       const auto names = poller_names();
       EXPECT_EQ(std::count(names.begin(), names.end(), "io_uring"), 0);
-      const auto message = testing_support::message_of<std::invalid_argument>(
-          [] { std::ignore = make_poller("io_uring"); });
+      const auto message =
+          message_of<std::invalid_argument>([] { std::ignore = make_poller("io_uring"); });
       EXPECT_NE(message.find(reason), std::string::npos) << message;
       for (const std::string_view name : names) {
         EXPECT_NE(message.find(name), std::string::npos) << message;

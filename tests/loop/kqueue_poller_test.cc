@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 // What kqueue's poller makes of what only some kernels do, which the double of kevent() can play,
-// and how often it calls. That its changes ride with the wait is K2's, in tests/reactor.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstdint>
-#include <memory>
-#include <vector>
-
+// and how often it calls. That its changes ride with the wait is K2's, in reference_test.cc.
 #include "detent/poller.h"
 #include "support/connected_pair.h"
 #include "support/kernel_double.h"
 #include "support/printing.h"
+#include "support/standard.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
-using testing_support::kevent_calls;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::SocketPair;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kWrite = {.writable = true};
@@ -32,7 +23,7 @@ constexpr HandlerId kSecond = {.slot = 2, .generation = 1};
 class KqueuePollerTest : public testing::Test {
  protected:
   std::vector<Event>& poll() {
-    poller_->wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   // That a wait tells of the first alone, and what.
@@ -65,7 +56,7 @@ TEST_F(KqueuePollerTest, ChangesWhoseFailuresWouldFindNoRoomAreOneCallMoreHoweve
   }
 }
 
-// ---- a pipe that nobody reads, whose writer macOS refuses with EPIPE (BE-17)
+// ---- a pipe that nobody reads, whose writer macOS refuses with EPIPE
 
 class BrokenPipe : public KqueuePollerTest {
  protected:
@@ -80,14 +71,14 @@ class BrokenPipe : public KqueuePollerTest {
   SocketPair pipe_ = make_pipe();
 };
 
-TEST_F(BrokenPipe, BE_17_ItsWriterMayBeAddedAndIsWritableAtEveryWait) {
+TEST_F(BrokenPipe, ItsWriterMayBeAddedAndIsWritableAtEveryWait) {
   ASSERT_NO_THROW(poller_->add(writer(), kWrite, kFirst));
   for (int i = 0; i < 3; ++i) expect_told({.writable = true});
   poller_->remove(writer());
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_F(BrokenPipe, BE_17_TheSameWhenItsInterestComesWithAWait) {
+TEST_F(BrokenPipe, TheSameWhenItsInterestComesWithAWait) {
   poller_->add(writer(), {}, kFirst);
   EXPECT_TRUE(poll().empty());
   poller_->modify(writer(), kWrite, kFirst);
@@ -96,7 +87,7 @@ TEST_F(BrokenPipe, BE_17_TheSameWhenItsInterestComesWithAWait) {
   EXPECT_TRUE(poll().empty()) << "paused";
 }
 
-TEST_F(BrokenPipe, BE_17_NobodyElseStarvesMeanwhile) {
+TEST_F(BrokenPipe, NobodyElseStarvesMeanwhile) {
   const SocketPair other = make_socket_pair();
   put(other.far.fd());
   poller_->add(other.near.fd(), kRead, kSecond);
@@ -104,7 +95,7 @@ TEST_F(BrokenPipe, BE_17_NobodyElseStarvesMeanwhile) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(poll().size(), 2U);
 }
 
-TEST_F(BrokenPipe, BE_17_AOneShotIsToldOnceAndAnEdgeToo) {
+TEST_F(BrokenPipe, AOneShotIsToldOnceAndAnEdgeToo) {
   poller_->add(writer(), kWriteOnce, kFirst);
   for (const Interest interest : {kWriteOnce, kWriteEdge, kWriteOnce}) {
     expect_told({.writable = true});
@@ -114,7 +105,7 @@ TEST_F(BrokenPipe, BE_17_AOneShotIsToldOnceAndAnEdgeToo) {
   expect_told({.writable = true});
 }
 
-TEST_F(BrokenPipe, BE_17_WhatItCameToIsForgottenWithItsRegistration) {
+TEST_F(BrokenPipe, WhatItCameToIsForgottenWithItsRegistration) {
   poller_->add(writer(), kWrite, kFirst);
   poller_->remove(writer());
   EXPECT_TRUE(poll().empty());
@@ -122,11 +113,9 @@ TEST_F(BrokenPipe, BE_17_WhatItCameToIsForgottenWithItsRegistration) {
   EXPECT_TRUE(poll().empty());
 }
 
-TEST_F(BrokenPipe, BE_17_AWriterThatWasThereBeforeIsToldAsWell) {
+TEST_F(BrokenPipe, AWriterThatWasThereBeforeIsToldAsWell) {
   SocketPair pipe = make_pipe();
-  const std::array<char, 4096> bytes = {};
-  while (::write(pipe.far.fd(), bytes.data(), bytes.size()) > 0) {
-  }
+  fill(pipe.far.fd());
   poller_->add(pipe.far.fd(), kWrite, kFirst);
   EXPECT_TRUE(poll().empty()) << "it is full";
   pipe.near.reset();

@@ -4,37 +4,26 @@
 #include "loop_wakeup.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <optional>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
 
 #include "support/conformance.h"
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/kernel_view.h"
 #include "support/poller_fixtures.h"
 #include "support/processes.h"
+#include "support/readiness.h"
+#include "support/standard.h"
+#include "wakeup.h"
 
 namespace detent {
 namespace {
 
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
-class LoopWakeupOnEveryPoller : public testing_support::PollerOnEveryPoller {
+class LoopWakeupOnEveryPoller : public PollerOnEveryPoller {
  protected:
   void SetUp() override {
     wakeup_.watch(*poller_, kFirst);
@@ -42,7 +31,7 @@ class LoopWakeupOnEveryPoller : public testing_support::PollerOnEveryPoller {
   }
   // Hears what a wait finds; the message of the error that comes of it.
   std::string hear(std::optional<Duration> max_wait = Duration::zero()) {
-    return testing_support::message_of<std::logic_error>([&] {
+    return message_of<std::logic_error>([&] {
       for (const Event& event : poll(max_wait)) {
         if (event.id == kFirst) wakeup_.heard(*poller_, event.id, event.ready);
       }
@@ -81,8 +70,7 @@ class LoopWakeupOnEveryPoller : public testing_support::PollerOnEveryPoller {
   LoopWakeup wakeup_;
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, LoopWakeupOnEveryPoller, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(LoopWakeupOnEveryPoller);
 
 TEST_P(LoopWakeupOnEveryPoller, W1_EachSignalIsHeardUntilItIsTakenBack) { expect_to_work(); }
 
@@ -110,6 +98,15 @@ TEST_P(LoopWakeupOnEveryPoller, W1_KeepsErrno) {
   EXPECT_EQ(errno, ENOTTY);
 }
 
+TEST(Wakeup, ClearingWithoutASignalDoesNotBlockAndKeepsErrno) {
+  const Wakeup wakeup;
+  errno = ENOTTY;
+  wakeup.clear();
+  EXPECT_EQ(errno, ENOTTY);
+  wakeup.signal();
+  EXPECT_TRUE(is_readable(wakeup.fd()));
+}
+
 TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {
   const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
   close_watched();
@@ -120,8 +117,7 @@ TEST_P(LoopWakeupOnEveryPoller, L6_ClosedItIsToldOnceWithBothNumbersAndGoesOn) {
 
 TEST_P(LoopWakeupOnEveryPoller, L6_ClosedDuringASleepItStillEndsIt) {
   const std::string expected = closed(wakeup_.fd(), wakeup_.spare());
-  std::thread other([this, number = wakeup_.fd(), waiting = testing_support::this_thread_number()] {
-    testing_support::wait_until_asleep(waiting);
+  std::jthread other = when_asleep([this, number = wakeup_.fd()] {
     ::close(number);
     wakeup_.signal();
   });
@@ -170,8 +166,7 @@ TEST_P(LoopWakeupOnEveryPoller, L6_ItsNumberMayBeWatchedByItsNextOwnerOnceItWasT
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
   const UniqueFd reused = close_and_reuse_watched(pair.near);
-  EXPECT_EQ(testing_support::error_of([&] { poller_->add(reused.fd(), kRead, kSecond); }),
-            std::errc::file_exists);
+  EXPECT_EQ(error_of([&] { poller_->add(reused.fd(), kRead, kSecond); }), std::errc::file_exists);
   wakeup_.signal();
   EXPECT_NE(hear_of_it(), "");
   poller_->add(reused.fd(), kRead, kSecond);
@@ -198,20 +193,21 @@ TEST_P(LoopWakeupOnEveryPoller, L6_AfterTheLossOfBothItSaysThatNoneIsLeft) {
   poller_->modify(last, {}, kFirst);
   poller_->modify(last, kRead, kFirst);
   poll();
-  const std::string message = testing_support::message_of<std::logic_error>(
-      [&] { wakeup_.heard(*poller_, kFirst, {.invalid = true}); });
+  const std::string message =
+      message_of<std::logic_error>([&] { wakeup_.heard(*poller_, kFirst, {.invalid = true}); });
   EXPECT_EQ(message, "Reactor: descriptor " + std::to_string(last) +
                          ", which ends the loop's sleep, was closed by other code, and none is "
                          "left");
 }
 
-TEST_P(LoopWakeupOnEveryPoller, O8_ItsDescriptorsAreClosedOnExecAndGoWithIt) {
-  const testing_support::DescriptorsBefore before;
+TEST_P(LoopWakeupOnEveryPoller, O8_K14_ItsDescriptorsAreNoPipeAndClosedOnExecAndGoWithIt) {
+  const DescriptorsBefore before;
   {
     const LoopWakeup wakeup;
     EXPECT_EQ(before.opened_since(), (std::set{wakeup.fd(), wakeup.spare()}));
     for (const int fd : {wakeup.fd(), wakeup.spare()}) {
-      EXPECT_TRUE(testing_support::is_close_on_exec(fd));
+      EXPECT_TRUE(is_close_on_exec(fd));
+      EXPECT_FALSE(kind_of_descriptor(fd).starts_with("pipe:"));
     }
   }
   EXPECT_TRUE(before.opened_since().empty());
@@ -228,14 +224,14 @@ TEST_P(LoopWakeupOnEveryPoller, L6_WhatWasLostIsNotClosedAgain) {
     wakeup.signal();
     std::string message;
     for (int i = 0; i < 10 && message.empty(); ++i) {
-      message = testing_support::message_of<std::logic_error>([&] {
+      message = message_of<std::logic_error>([&] {
         for (const Event& event : poll()) wakeup.heard(*poller_, event.id, event.ready);
       });
     }
     EXPECT_NE(message, "");
     reused = UniqueFd(::fcntl(pair.near.fd(), F_DUPFD_CLOEXEC, 0));
   }
-  EXPECT_TRUE(testing_support::is_open(reused.fd()));
+  EXPECT_TRUE(is_open(reused.fd()));
 }
 
 TEST(LoopWakeup, TakesALowNumberWhereTheLimitIsLow) {
@@ -249,8 +245,8 @@ TEST(LoopWakeup, TakesALowNumberWhereTheLimitIsLow) {
 }
 
 TEST(LoopWakeup, ThrowsSystemErrorAtTheDescriptorLimit) {
-  const auto error = testing_support::error_of([] {
-    const testing_support::NoFreeDescriptor limit;
+  const auto error = error_of([] {
+    const NoFreeDescriptor limit;
     const LoopWakeup wakeup;
   });
   EXPECT_EQ(error, std::errc::too_many_files_open);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/name.h"
 
-#include <gtest/gtest.h>
-
-#include <string_view>
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// BE-02: the same random operations on every poller, each ready set compared with poll(2)'s. What
+// The same random operations on every poller, each ready set compared with poll(2)'s. What
 // is demanded is written in support/poller_model.h. A new poller is tested without a change here;
 // if rule L6 has a kind of its own for it, binding_of() must know.
 //
@@ -8,36 +8,21 @@
 // operations, as ./dev test --soak does, takes a random one.
 #include "support/poller_model.h"
 
-#include <gtest/gtest.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <iostream>
-#include <memory>
 #include <numeric>
-#include <optional>
-#include <random>
 #include <span>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "detent/poller.h"
 #include "support/flawed_poller.h"
 #include "support/model_search.h"
+#include "support/poller_fixtures.h"
 #include "support/poller_operations.h"
 #include "support/shrinking.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::Act;
-using testing_support::Coverage;
-using testing_support::find_failure;
-using testing_support::Finding;
-using testing_support::Flaw;
-using testing_support::Operation;
+using namespace testing_support;
 
 std::optional<std::uint64_t> from_environment(const char* name) {
   const char* const text = std::getenv(name);
@@ -66,10 +51,9 @@ class PollerModel : public testing::TestWithParam<std::string_view> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollerModel, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(PollerModel);
 
-TEST_P(PollerModel, BE_02_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
+TEST_P(PollerModel, D2_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
   const std::uint64_t seed = first_seed();
   SCOPED_TRACE("DETENT_SEED=" + std::to_string(seed));
   Coverage coverage;
@@ -79,7 +63,7 @@ TEST_P(PollerModel, BE_02_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
   if (finding) FAIL() << GetParam() << ": " << finding->to_text();
 
   EXPECT_GE(coverage.all_operations(), 200'000U);
-  for (const Act act : testing_support::kActs) {
+  for (const Act act : kActs) {
     expect_share(coverage.operations[act], coverage.all_operations(), 5, name_of(act));
   }
   expect_share(coverage.not_empty, coverage.comparisons, 30, "waits that found something");
@@ -104,18 +88,14 @@ TEST_P(PollerModel, BE_02_EveryReadySetIsWhatPollSaysAfterRandomOperations) {
 
 class PollerModelWithFlaw : public testing::TestWithParam<Flaw> {};
 
-INSTANTIATE_TEST_SUITE_P(OfEveryKind, PollerModelWithFlaw,
-                         testing::ValuesIn(testing_support::kFlaws), [](const auto& param) {
-                           return std::string(testing_support::name_of(param.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(OfEveryKind, PollerModelWithFlaw, testing::ValuesIn(kFlaws),
+                         [](const auto& param) { return std::string(name_of(param.param)); });
 
 TEST_P(PollerModelWithFlaw, IsFoundOnEveryPollerAndShrunkToAFewOperations) {
   constexpr std::size_t kFew = 10;
   for (const std::string_view name : poller_names()) {
     SCOPED_TRACE(name);
-    const auto make = [name] {
-      return testing_support::make_flawed(make_poller(name), GetParam());
-    };
+    const auto make = [name] { return make_flawed(make_poller(name), GetParam()); };
     Coverage coverage;
     const std::optional<Finding> finding = find_failure(make, kDefaultSeed, 200'000, coverage);
     ASSERT_TRUE(finding);
@@ -157,14 +137,14 @@ TEST(Shrinking, LeavesOutWhatIsNotNeeded) {
     }
     return false;
   };
-  EXPECT_EQ(testing_support::shrink(sequence, fails), (std::vector<int>{3, 700}));
+  EXPECT_EQ(shrink(sequence, fails), (std::vector<int>{3, 700}));
 }
 
 TEST(RandomOperations, AreTheSameForTheSameSeed) {
   const auto code_of = [](std::uint64_t seed) {
     std::string code;
-    for (const Operation& operation : testing_support::random_operations(seed, 100)) {
-      code += testing_support::to_code(operation);
+    for (const Operation& operation : random_operations(seed, 100)) {
+      code += to_code(operation);
     }
     return code;
   };

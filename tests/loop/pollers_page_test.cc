@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // docs/pollers.md says of each poller what its capabilities say, and where it is to be had.
-#include <gtest/gtest.h>
-
-#include <climits>
-#include <cstdlib>
 #include <fstream>
-#include <map>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "detent/poller.h"
+#include "support/poller_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
@@ -57,8 +50,7 @@ std::vector<std::string> row_of(std::string_view poller) {
 
 class PollersPage : public testing::TestWithParam<std::string_view> {};
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, PollersPage, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(PollersPage);
 
 TEST_P(PollersPage, SaysWhatThePollersCapabilitiesSay) {
   const Capabilities can = make_poller(GetParam())->capabilities();

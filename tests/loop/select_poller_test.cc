@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What select's poller makes of the places where select(2) says nothing.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/select.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <memory>
-#include <string>
-#include <system_error>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
@@ -19,16 +10,14 @@
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/processes.h"
+#include "support/standard.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::holds_in_a_forked_child;
-using testing_support::make_socket_pair;
-using testing_support::open_descriptors;
-using testing_support::put;
-using testing_support::SocketPair;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Interest kBoth = {.readable = true, .writable = true};
@@ -68,17 +57,16 @@ TEST_F(SelectPoller, D1_ANumberThatDoesNotFitIsRefusedWithTheReason) {
   const std::string expected = "Poller::add(" + std::to_string(large.fd()) + "): FD_SETSIZE is " +
                                std::to_string(FD_SETSIZE) + ": " +
                                std::system_category().message(EINVAL);
-  EXPECT_EQ(testing_support::message_of<std::system_error>(
-                [&] { poller_->add(large.fd(), kRead, kSecond); }),
+  EXPECT_EQ(message_of<std::system_error>([&] { poller_->add(large.fd(), kRead, kSecond); }),
             expected);
 }
 
 TEST_F(SelectPoller, L6_AClosedNumberBeyondTheTableOfAForkedChildIsNotReported) {
   EXPECT_TRUE(holds_in_a_forked_child([&] {
     ASSERT_TRUE(goes_unnoticed()) << "otherwise this test shows nothing";
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     EXPECT_TRUE(events_.empty());
-    poller_->wait(events_, 1ms);
+    wait_into(events_, *poller_, 1ms);
     EXPECT_TRUE(events_.empty());
   }));
 }
@@ -89,19 +77,19 @@ TEST_F(SelectPoller, L6_ItIsFoundOutWhenAnotherIsReadyAndNeverTakenForReady) {
   poller_->add(pair.near.fd(), kRead, kSecond);
   EXPECT_TRUE(holds_in_a_forked_child([&] {
     ASSERT_TRUE(goes_unnoticed()) << "otherwise this test shows nothing";
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     ASSERT_EQ(events_.size(), 2U);
     for (const Event& event : events_) {
       EXPECT_EQ(event.ready, event.id == kFirst ? Ready{.invalid = true} : Ready{.readable = true});
     }
-    poller_->wait(events_, 0ns);
+    wait_into(events_, *poller_, 0ns);
     ASSERT_EQ(events_.size(), 1U);
     EXPECT_EQ(events_[0].id, kSecond);
   }));
 }
 
 TEST_F(SelectPoller, L6_TheParentWhoseTableIsLargeEnoughHearsOfIt) {
-  poller_->wait(events_, 0ns);
+  wait_into(events_, *poller_, 0ns);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, kFirst);
   EXPECT_EQ(events_[0].ready, Ready{.invalid = true});

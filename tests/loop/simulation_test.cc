@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/simulation.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
-
 #include "support/errors.h"
 #include "support/printing.h"
 #include "support/readiness.h"
+#include "support/standard.h"
+#include "support/wait_into.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
+using namespace testing_support;
 
 constexpr Interest kRead = {.readable = true};
 constexpr Ready kReadable = {.readable = true};
@@ -33,14 +21,16 @@ HandlerId id_of(int fd) { return {.slot = static_cast<std::uint32_t>(fd), .gener
 // The smallest loop: its callbacks are alarms', each with the descriptor's number as its name.
 class AlarmLoop {
  public:
-  explicit AlarmLoop(VirtualClock& clock, std::optional<std::uint64_t> seed = std::nullopt)
-      : clock_(clock), poller_(clock, seed), attached_(clock.attach([this] { return turn(); })) {}
+  explicit AlarmLoop(Simulation& clock, std::optional<std::uint64_t> seed = std::nullopt)
+      : clock_(clock),
+        poller_(clock.make_poller(seed)),
+        attached_(clock.attach([this] { return turn(); })) {}
 
   using OnExpiry = Callback<void(Alarm&)>;
   Alarm& add(OnExpiry on_expiry, ClockId id = ClockId::steady) {
     rows_.push_back({clock_.make_alarm(id), std::move(on_expiry)});
     const int fd = rows_.back().alarm->fd();
-    poller_.add(fd, kRead, {static_cast<std::uint32_t>(rows_.size() - 1), 1});
+    poller_->add(fd, kRead, {static_cast<std::uint32_t>(rows_.size() - 1), 1});
     return *rows_.back().alarm;
   }
 
@@ -51,7 +41,7 @@ class AlarmLoop {
   };
 
   std::size_t turn() {
-    poller_.wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     for (const Event& event : events_) {
       Row& row = rows_[event.id.slot];
       row.alarm->disarm();
@@ -60,8 +50,8 @@ class AlarmLoop {
     return events_.size();
   }
 
-  VirtualClock& clock_;
-  SimulatedPoller poller_;
+  Simulation& clock_;
+  std::unique_ptr<Poller> poller_;
   std::vector<Row> rows_;
   std::vector<Event> events_;
   Handle attached_;
@@ -69,7 +59,7 @@ class AlarmLoop {
 
 class VirtualTime : public testing::Test {
  protected:
-  VirtualClock clock_;
+  Simulation clock_;
   const TimePoint start_ = clock_.now();
   const WallTime wall_start_ = clock_.wall_now();
   const BootTime boot_start_ = clock_.boot_now();
@@ -77,8 +67,8 @@ class VirtualTime : public testing::Test {
 
 TEST_F(VirtualTime, StandsStillAndStartsAtTheSameInstantEachTime) {
   EXPECT_EQ(clock_.now(), start_);
-  EXPECT_EQ(VirtualClock().now(), start_);
-  EXPECT_EQ(VirtualClock().wall_now(), wall_start_);
+  EXPECT_EQ(Simulation().now(), start_);
+  EXPECT_EQ(Simulation().wall_now(), wall_start_);
 }
 
 TEST_F(VirtualTime, AdvancingMovesAllThreeClocks) {
@@ -208,9 +198,7 @@ TEST_F(VirtualTime, WhatACallbackThrowsLeavesAdvanceWithTimeStandingThere) {
 TEST_F(VirtualTime, AdvancingInACallbackIsALogicError) {
   AlarmLoop loop(clock_);
   std::string message;
-  loop.add([&](Alarm&) {
-        message = testing_support::message_of<std::logic_error>([&] { clock_.advance(1s); });
-      })
+  loop.add([&](Alarm&) { message = message_of<std::logic_error>([&] { clock_.advance(1s); }); })
       .arm(start_ + 1s);
   clock_.advance(1s);
   EXPECT_NE(message.find("advance"), std::string::npos) << message;
@@ -351,13 +339,13 @@ INSTANTIATE_TEST_SUITE_P(OnEveryPoller, VirtualAlarmOnEachPoller, testing::Value
                          [](const auto& param) { return std::string(param.param); });
 
 TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
-  VirtualClock clock;
+  Simulation clock;
   const auto alarm = clock.make_alarm(ClockId::steady);
   const auto poller = make_poller(GetParam());
   poller->add(alarm->fd(), kRead, id_of(1));
   std::vector<Event> events;
   const auto count = [&] {
-    poller->wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
     return events.size();
   };
   alarm->arm(clock.now() + 1h);
@@ -379,7 +367,7 @@ TEST_P(VirtualAlarmOnEachPoller, SIM1_IsADescriptorThatARealPollerSees) {
 class SimulatedReadiness : public testing::Test {
  protected:
   std::vector<Event>& poll() {
-    poller_.wait(events_, Duration::zero());
+    wait_into(events_, *poller_, Duration::zero());
     return events_;
   }
   Ready poll_one() {
@@ -388,26 +376,26 @@ class SimulatedReadiness : public testing::Test {
     return events_.empty() ? Ready{} : events_[0].ready;
   }
 
-  VirtualClock clock_;
-  SimulatedPoller poller_{clock_};
+  Simulation clock_;
+  std::unique_ptr<Poller> poller_ = clock_.make_poller();
   std::vector<Event> events_;
 };
 
 TEST_F(SimulatedReadiness, IsWhatTheTestSays) {
-  poller_.add(3, {.readable = true, .writable = true, .priority = true}, id_of(3));
+  poller_->add(3, {.readable = true, .writable = true, .priority = true}, id_of(3));
   const Ready all = {
       .readable = true, .writable = true, .priority = true, .read_closed = true, .error = true};
-  poller_.set_ready(3, all);
+  clock_.set_ready(3, all);
   EXPECT_EQ(poll_one(), all);
   EXPECT_EQ(events_[0].id, id_of(3));
-  poller_.set_ready(3, {});
+  clock_.set_ready(3, {});
   EXPECT_TRUE(poll().empty());
 }
 
 TEST_F(SimulatedReadiness, MayBeSetBeforeTheDescriptorIsAdded) {
-  poller_.set_ready(3, kReadable);
+  clock_.set_ready(3, kReadable);
   EXPECT_TRUE(poll().empty());
-  poller_.add(3, kRead, id_of(3));
+  poller_->add(3, kRead, id_of(3));
   EXPECT_EQ(poll_one(), kReadable);
 }
 
@@ -418,33 +406,32 @@ TEST_F(SimulatedReadiness, TellsOnlyWhatWasAskedAndWhatComesUnasked) {
                      .read_closed = true,
                      .hangup = true,
                      .error = true};
-  poller_.set_ready(3, all);
-  poller_.add(3, {.writable = true}, id_of(3));
+  clock_.set_ready(3, all);
+  poller_->add(3, {.writable = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .writable = true, .hangup = true, .error = true}));
-  poller_.modify(3, {.priority = true}, id_of(3));
+  poller_->modify(3, {.priority = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .priority = true, .hangup = true, .error = true}));
 }
 
 TEST_F(SimulatedReadiness, D2_HangUpImpliesReadable) {
-  poller_.set_ready(3, {.hangup = true});
-  poller_.add(3, {.writable = true}, id_of(3));
+  clock_.set_ready(3, {.hangup = true});
+  poller_->add(3, {.writable = true}, id_of(3));
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .hangup = true}));
 }
 
 TEST_F(SimulatedReadiness, L6_InvalidIsReportedOnceAndEndsTheRegistration) {
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, {.invalid = true});
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, {.invalid = true});
   EXPECT_EQ(poll_one(), Ready{.invalid = true});
   EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(testing_support::error_of([&] { poller_.remove(3); }),
-            std::errc::no_such_file_or_directory);
+  EXPECT_EQ(error_of([&] { poller_->remove(3); }), std::errc::no_such_file_or_directory);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {
   const Event stale = {.id = {.slot = 77, .generation = 5}, .ready = {.error = true}};
   const Event nobody = {.id = {}, .ready = {}};
-  poller_.inject(stale);
-  poller_.inject(nobody);
+  clock_.inject(stale);
+  clock_.inject(nobody);
   ASSERT_EQ(poll().size(), 2U);
   EXPECT_EQ(events_[0].id, stale.id);
   EXPECT_EQ(events_[0].ready, stale.ready);
@@ -453,9 +440,9 @@ TEST_F(SimulatedReadiness, SIM1_AnInjectedEventComesOnceAsItIs) {
 }
 
 TEST_F(SimulatedReadiness, SIM1_InjectedEventsComeBesideReadyOnes) {
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, kReadable);
-  poller_.inject({.id = id_of(3), .ready = {.writable = true}});
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, kReadable);
+  clock_.inject({.id = id_of(3), .ready = {.writable = true}});
   ASSERT_EQ(poll().size(), 2U);
   EXPECT_EQ(events_[0].ready, Ready{.writable = true}) << "spurious, and before the true one";
   EXPECT_EQ(events_[1].ready, kReadable);
@@ -463,7 +450,7 @@ TEST_F(SimulatedReadiness, SIM1_InjectedEventsComeBesideReadyOnes) {
 
 TEST_F(SimulatedReadiness, D5_InjectedEventsKeepToTheBatchToo) {
   events_.reserve(2);
-  for (std::uint32_t i = 1; i <= 3; ++i) poller_.inject({.id = {i, 1}, .ready = kReadable});
+  for (std::uint32_t i = 1; i <= 3; ++i) clock_.inject({.id = {i, 1}, .ready = kReadable});
   EXPECT_EQ(poll().size(), 2U);
   EXPECT_EQ(poll().size(), 1U);
   EXPECT_EQ(events_[0].id.slot, 3U);
@@ -471,18 +458,18 @@ TEST_F(SimulatedReadiness, D5_InjectedEventsKeepToTheBatchToo) {
 }
 
 TEST_F(SimulatedReadiness, D3_AnEdgeThatGainsABitIsReported) {
-  poller_.add(3, {.readable = true, .writable = true, .trigger = Trigger::edge}, id_of(3));
-  poller_.set_ready(3, {.writable = true});
+  poller_->add(3, {.readable = true, .writable = true, .trigger = Trigger::edge}, id_of(3));
+  clock_.set_ready(3, {.writable = true});
   EXPECT_EQ(poll_one(), Ready{.writable = true});
   EXPECT_TRUE(poll().empty());
-  poller_.set_ready(3, {.readable = true, .writable = true});
+  clock_.set_ready(3, {.readable = true, .writable = true});
   EXPECT_EQ(poll_one(), (Ready{.readable = true, .writable = true}));
   EXPECT_TRUE(poll().empty());
 }
 
 TEST_F(SimulatedReadiness, D3_AnAlarmIsAnEdgeEachTimeItExpires) {
   const auto alarm = clock_.make_alarm(ClockId::steady);
-  poller_.add(alarm->fd(), {.readable = true, .trigger = Trigger::edge}, id_of(3));
+  poller_->add(alarm->fd(), {.readable = true, .trigger = Trigger::edge}, id_of(3));
   for (int round = 0; round < 3; ++round) {
     alarm->arm(clock_.now() + 1s);
     clock_.pass(1s);
@@ -492,10 +479,10 @@ TEST_F(SimulatedReadiness, D3_AnAlarmIsAnEdgeEachTimeItExpires) {
 }
 
 TEST_F(SimulatedReadiness, SIM1_AWaitWithNothingToComeIsALogicError) {
-  poller_.add(3, kRead, id_of(3));
+  poller_->add(3, kRead, id_of(3));
   const TimePoint start = clock_.now();
-  EXPECT_THROW(poller_.wait(events_, 1s), std::logic_error);
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, 1s), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
   EXPECT_EQ(clock_.now(), start) << "auto-advance is off by default";
 }
 
@@ -504,16 +491,16 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheNextDeadline) {
   const TimePoint start = clock_.now();
   const auto near = clock_.make_alarm(ClockId::steady);
   const auto far = clock_.make_alarm(ClockId::steady);
-  poller_.add(near->fd(), kRead, id_of(1));
-  poller_.add(far->fd(), kRead, id_of(2));
+  poller_->add(near->fd(), kRead, id_of(1));
+  poller_->add(far->fd(), kRead, id_of(2));
   near->arm(start + 1s);
   far->arm(start + 2s);
-  poller_.wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   ASSERT_EQ(events_.size(), 1U);
   EXPECT_EQ(events_[0].id, id_of(1));
   EXPECT_EQ(clock_.now(), start + 1s);
   near->disarm();
-  poller_.wait(events_, std::nullopt);
+  wait_into(events_, *poller_, std::nullopt);
   EXPECT_EQ(events_[0].id, id_of(2));
   EXPECT_EQ(clock_.now(), start + 2s);
 }
@@ -522,9 +509,9 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
   clock_.set_auto_advance(true);
   const TimePoint start = clock_.now();
   const auto alarm = clock_.make_alarm(ClockId::steady);
-  poller_.add(alarm->fd(), kRead, id_of(1));
+  poller_->add(alarm->fd(), kRead, id_of(1));
   alarm->arm(start + 2s);
-  poller_.wait(events_, 1s);
+  wait_into(events_, *poller_, 1s);
   EXPECT_TRUE(events_.empty());
   EXPECT_EQ(clock_.now(), start + 1s);
 }
@@ -533,36 +520,38 @@ TEST_F(SimulatedReadiness, SIM1_AutoAdvanceGoesToTheEndOfTheWaitAndNotFurther) {
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceDoesNotGoToTheEndOfTime) {
   clock_.set_auto_advance(true);
   const auto alarm = clock_.make_alarm(ClockId::wall);
-  poller_.add(alarm->fd(), {.readable = true}, id_of(1));
+  poller_->add(alarm->fd(), {.readable = true}, id_of(1));
   alarm->arm(WallTime::max());
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, SIM1_AutoAdvanceWithNothingToComeIsALogicErrorToo) {
   clock_.set_auto_advance(true);
-  EXPECT_THROW(poller_.wait(events_, std::nullopt), std::logic_error);
+  EXPECT_THROW(wait_into(events_, *poller_, std::nullopt), std::logic_error);
 }
 
 TEST_F(SimulatedReadiness, WhatIsReadyDoesNotWaitForTime) {
   clock_.set_auto_advance(true);
   const TimePoint start = clock_.now();
-  poller_.add(3, kRead, id_of(3));
-  poller_.set_ready(3, kReadable);
-  poller_.wait(events_, 1h);
+  poller_->add(3, kRead, id_of(3));
+  clock_.set_ready(3, kReadable);
+  wait_into(events_, *poller_, 1h);
   EXPECT_EQ(events_.size(), 1U);
   EXPECT_EQ(clock_.now(), start);
 }
 
 // The orders in which ten that are ready at once are reported, over some waits.
-std::vector<std::uint32_t> orders(SimulatedPoller& poller) {
+std::vector<std::uint32_t> orders(std::uint64_t seed) {
+  Simulation simulation(seed);
+  const auto poller = simulation.make_poller();
   for (int fd = 1; fd <= 10; ++fd) {
-    poller.add(fd, kRead, id_of(fd));
-    poller.set_ready(fd, kReadable);
+    poller->add(fd, kRead, id_of(fd));
+    simulation.set_ready(fd, kReadable);
   }
   std::vector<std::uint32_t> all;
   std::vector<Event> events;
   for (int wait = 0; wait < 5; ++wait) {
-    poller.wait(events, Duration::zero());
+    wait_into(events, *poller, Duration::zero());
     EXPECT_EQ(events.size(), 10U);
     for (const Event& event : events) all.push_back(event.id.slot);
   }
@@ -570,34 +559,25 @@ std::vector<std::uint32_t> orders(SimulatedPoller& poller) {
 }
 
 TEST(SimulatedSeed, SIM1_TheSameSeedReplaysTheSameOrder) {
-  VirtualClock clock;
-  SimulatedPoller first(clock, 42);
-  SimulatedPoller again(clock, 42);
-  SimulatedPoller other(clock, 43);
-  EXPECT_EQ(first.seed(), 42U);
-  const auto order = orders(first);
-  EXPECT_EQ(order, orders(again));
-  EXPECT_NE(order, orders(other));
+  EXPECT_EQ(Simulation(42).seed(), 42U);
+  EXPECT_EQ(orders(42), orders(42));
+  EXPECT_NE(orders(42), orders(43));
 }
 
 TEST(SimulatedSeed, SIM1_TiesAreShuffledDifferentlyAtEachWait) {
-  VirtualClock clock;
-  SimulatedPoller poller(clock, 42);
-  const auto all = orders(poller);
+  const auto all = orders(42);
   EXPECT_FALSE(std::equal(all.begin(), all.begin() + 10, all.begin() + 10));
 }
 
 TEST(SimulatedSeed, SIM1_ItsOrderIsTheSameWithEveryStandardLibrary) {
-  VirtualClock clock;
-  SimulatedPoller poller(clock, 42);
-  const auto all = orders(poller);
+  const auto all = orders(42);
   EXPECT_EQ(std::vector(all.begin(), all.begin() + 10),
             (std::vector<std::uint32_t>{2, 8, 10, 1, 4, 9, 5, 3, 6, 7}));
 }
 
 TEST(SimulatedSeed, SIM1_AlarmsOfOneInstantAreShuffledToo) {
   const auto order_with = [](std::uint64_t seed) {
-    VirtualClock clock;
+    Simulation clock;
     AlarmLoop loop(clock, seed);
     std::string seen;
     for (const char name : std::string("abcdefgh")) {
@@ -616,11 +596,10 @@ TEST(SimulatedSeed, SIM1_TheEnvironmentsSeedIsUsedUnlessOneIsGiven) {
   const std::optional<std::string> restore =
       before == nullptr ? std::nullopt : std::optional<std::string>(before);
   ::setenv("DETENT_SEED", "18446744073709551615", 1);
-  VirtualClock clock;
-  EXPECT_EQ(SimulatedPoller(clock).seed(), UINT64_MAX);
-  EXPECT_EQ(SimulatedPoller(clock, 7).seed(), 7U);
+  EXPECT_EQ(Simulation().seed(), UINT64_MAX);
+  EXPECT_EQ(Simulation(7).seed(), 7U);
   ::unsetenv("DETENT_SEED");
-  EXPECT_NE(SimulatedPoller(clock).seed(), SimulatedPoller(clock).seed());
+  EXPECT_NE(Simulation().seed(), Simulation().seed());
   if (restore) ::setenv("DETENT_SEED", restore->c_str(), 1);
 }
 

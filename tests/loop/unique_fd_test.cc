@@ -2,21 +2,16 @@
 #include "detent/unique_fd.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <type_traits>
-#include <utility>
 
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::is_open;
-using testing_support::make_pipe;
+using namespace testing_support;
 
 int open_one() { return make_pipe().near.release(); }
 

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "wait_time.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <climits>
-#include <cstdint>
 #include <limits>
-#include <random>
-#include <vector>
+
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/byte_queue.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <random>
-#include <string>
-#include <string_view>
-
 #include "support/allocations.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

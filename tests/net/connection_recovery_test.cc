@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // Ends and failures that meet something else: a pause, a throw, another thread, another loop.
-#include <gtest/gtest.h>
-
-#include <memory>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <utility>
 
 #include "detent/connection.h"
 #include "detent/line_server.h"
 #include "support/connected_pair.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::adopt;
-using testing_support::make_socket_pair;
-using testing_support::NetOnEveryPoller;
+using namespace testing_support;
 
 using RecoveryOnEveryPoller = NetOnEveryPoller;
 

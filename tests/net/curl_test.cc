@@ -2,19 +2,9 @@
 // A foreign library on our loop: libcurl's multi interface, driven as a user would drive it, talks
 // to an HTTP server made of our own listener and connections on the same loop.
 #include <curl/curl.h>
-#include <gtest/gtest.h>
 
-#include <algorithm>
 #include <charconv>
-#include <cstddef>
-#include <exception>
 #include <list>
-#include <map>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "detent/connection.h"
 #include "detent/listener.h"
@@ -22,6 +12,7 @@
 #include "detent/timer_service.h"
 #include "support/descriptor_table.h"
 #include "support/net_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/endpoint.h"
 
-#include <gtest/gtest.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -9,11 +8,8 @@
 
 #include <cstring>
 #include <ostream>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <vector>
+
+#include "support/standard.h"
 
 namespace detent {
 

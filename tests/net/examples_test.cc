@@ -1,33 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // Each program in examples/, run as its reader would; stop_server has a test of its own.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <list>
-#include <memory>
-#include <optional>
-#include <random>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "support/child_program.h"
 #include "support/conformance.h"
 #include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/tcp_client.h"
 #include "support/traced_program.h"
 
@@ -84,7 +70,7 @@ class ExamplesOnEveryPoller : public testing::TestWithParam<std::string_view> {
 
 // ---- blocking_timer
 
-TEST(Examples, Howto_T3_BlockingTimerPrintsFourTimesInTwoAndAHalfSeconds) {
+TEST(Examples, T3_BlockingTimerPrintsFourTimesInTwoAndAHalfSeconds) {
   const auto start = steady_clock::now();
   ChildProgram program(example("blocking_timer"));
   EXPECT_EQ(program.wait(), 0);
@@ -106,7 +92,7 @@ std::vector<std::string> pairs_in(const std::string& line) {
   return pairs;
 }
 
-TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerPrintsPairsOfDescriptorAndReadiness) {
+TEST_P(ExamplesOnEveryPoller, T16_RawPollerPrintsPairsOfDescriptorAndReadiness) {
   start_server("raw_poller");
   const std::string first = program_->wait_for_line("Signaled events=[");
   std::vector<int> timers;  // made after the listener, which is the only socket yet
@@ -126,7 +112,7 @@ TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerPrintsPairsOfDescriptorAndReadi
   expect_it_ends_well();
 }
 
-TEST_P(ExamplesOnEveryPoller, Howto_T16_RawPollerServesOneClientAfterTheOtherUntilStop) {
+TEST_P(ExamplesOnEveryPoller, T16_RawPollerServesOneClientAfterTheOtherUntilStop) {
   start_server("raw_poller");
   {
     const TcpClient client(port_);

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/framing.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <optional>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <vector>
+#include "support/standard.h"
 
 namespace detent {
 namespace {

@@ -1,25 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the first comment of each public header shows, compiled and run. A fact of the tree
 // (tests/dev/tree) compares the two; those of the calendar are in calendar_page_test.cc.
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <unistd.h>
 
-#include <array>
-#include <chrono>
-#include <cstdint>
 #include <cstdio>
-#include <iostream>
-#include <memory>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/byte_queue.h"
 #include "detent/callback_owner.h"
@@ -38,24 +24,18 @@
 #include "detent/service.h"
 #include "detent/simulation.h"
 #include "detent/socket.h"
+#include "detent/timer.h"
 #include "detent/timer_fd.h"
-#include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/net_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::is_readable;
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::put;
-using testing_support::run_until;
-using testing_support::SocketPair;
-using testing_support::take;
-using testing_support::wait_for;
+using namespace testing_support;
 
 // ---- loop
 
@@ -156,20 +136,18 @@ TEST(HeadersPage, D3_APollerIsOfUseByItself) {
   const auto use = [&](std::uint32_t slot, Ready ready) { slots += ready.readable ? slot : 0; };
   auto poller = detent::make_poller();  // epoll on Linux
   poller->add(fd, {.readable = true}, {.slot = 1, .generation = 1});
-  std::vector<detent::Event> events;
-  poller->wait(events, 3s);
-  for (const detent::Event& event : events) use(event.id.slot, event.ready);
+  std::array<detent::Event, 64> room;
+  for (const detent::Event& event : poller->wait(room, 3s)) use(event.id.slot, event.ready);
   EXPECT_EQ(slots, 1U);
 }
 
 TEST(HeadersPage, SIM1_AnHourOfTicksTakesNoTime) {
   int count = 0;
-  detent::VirtualClock clock;
-  detent::Reactor reactor(
-      {.poller = std::make_unique<detent::SimulatedPoller>(clock), .clock = &clock});
+  detent::Simulation simulation;
+  detent::Reactor reactor({.poller = simulation.make_poller(), .clock = &simulation});
   detent::TimerService timers(reactor);
   auto tick = timers.every(1s, [&] { ++count; });
-  clock.advance(1h);  // count is 3600 now, and no time has passed
+  simulation.advance(1h);  // count is 3600 now, and no time has passed
   EXPECT_EQ(count, 3600);
 }
 
@@ -294,15 +272,20 @@ TEST(HeadersPage, TM10_OneKernelTimerByItself) {
   EXPECT_NE(testing::internal::GetCapturedStdout().find("times\nexpired "), std::string::npos);
 }
 
-TEST(HeadersPage, TM2_DeadlinesInOrder) {
-  const Duration now = 500ms;
-  TimerQueue::Key fired = 0;
-  const auto fire = [&](TimerQueue::Key key) { fired = key; };
-  detent::TimerQueue queue;
-  queue.add(7, 250ms);  // key 7 is due at 250 ms
-  queue.set(7, 500ms);  // now later
-  while (auto key = queue.pop_due(now)) fire(*key);
-  EXPECT_EQ(fired, 7U);
+TEST(HeadersPage, TM9_ATimerThatIsStartedPutOffAndStopped) {
+  VirtualClock clock;
+  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  TimerService timers(reactor);
+  bool hung_up = false;
+  detent::Timer idle = timers.make([&] { hung_up = true; });
+  idle.rearm(30s);                     // starts it
+  idle.rearm_at(reactor.now() + 30s);  // puts it off: no system call, and no clock is read
+  idle.disarm();                       // stops it, and keeps its callback
+  clock.advance(1min);
+  EXPECT_FALSE(hung_up);
+  idle.rearm(30s);
+  clock.advance(30s);
+  EXPECT_TRUE(hung_up);
 }
 
 std::uint64_t used_ticks = 0;
@@ -310,8 +293,8 @@ void use(std::uint64_t ticks) { used_ticks += ticks; }
 
 TEST(HeadersPage, TM3_OnceAndAgainAndAgain) {
   used_ticks = 0;
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
   testing::internal::CaptureStdout();
   detent::TimerService timers(reactor);
   auto once = timers.after(250ms, [] { std::puts("now"); });

@@ -2,18 +2,9 @@
 // What a client meets when there is no more room for it: in the poller, in the table of
 // descriptors.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <cerrno>
-#include <chrono>
-#include <memory>
 #include <span>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/connection.h"
 #include "detent/limit_reached.h"
@@ -25,6 +16,7 @@
 #include "support/net_fixtures.h"
 #include "support/reactor_fixtures.h"
 #include "support/refusing_poller.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
@@ -73,7 +65,7 @@ class LimitsOnEveryPoller : public testing::TestWithParam<std::string_view> {
   }
 
   Refusals refusals_;
-  VirtualClock clock_;
+  Simulation clock_;
   Reactor reactor_;
   TimerService timers_{reactor_};
   std::vector<std::error_code> troubles_, closed_;

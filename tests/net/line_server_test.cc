@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "detent/line_server.h"
 
-#include <gtest/gtest.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cstdint>
-#include <memory>
-#include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
@@ -555,7 +545,7 @@ TEST_P(LineServerOnEveryPoller, N3_OnAcceptedMayCloseAndWrite) {
   EXPECT_EQ(order_, "ac");
 }
 
-TEST_P(LineServerOnEveryPoller, HUP_01_AHalfClosedClientThatIsStillServedCostsNoTurns) {
+TEST_P(LineServerOnEveryPoller, N3_AHalfClosedClientThatIsStillServedCostsNoTurns) {
   serve();
   const UniqueFd client = connect();
   clients_.front()->pause_reading();
@@ -729,7 +719,7 @@ TEST_P(LineServerOnEveryPoller, O6_AnExceptionFromOnClosedLeavesNoClientBehind) 
 
 // ---- many, and fork
 
-TEST_P(LineServerOnEveryPoller, HP_10_FiveHundredClientsComeAndGoAndLeaveNothing) {
+TEST_P(LineServerOnEveryPoller, T27_FiveHundredClientsComeAndGoAndLeaveNothing) {
   on_line = [](Connection& client) { client.write("ok\n"); };
   serve();
   const DescriptorsBefore before;

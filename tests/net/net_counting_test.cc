@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a connection costs, counted and not timed.
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <functional>
-#include <memory>
 #include <span>
-#include <string>
-#include <string_view>
-#include <utility>
 
 #include "detent/connection.h"
 #include "detent/line_server.h"
@@ -21,6 +12,7 @@
 #include "support/connected_pair.h"
 #include "support/kernel_double.h"
 #include "support/net_fixtures.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 
 namespace detent {

@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of the table of lifetimes that net has, and what only its objects have.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 
-#include <array>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <set>
 #include <span>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/connection.h"
 #include "detent/line_server.h"
@@ -24,6 +12,7 @@
 #include "support/descriptor_table.h"
 #include "support/lifetime_table.h"
 #include "support/net_fixtures.h"
+#include "support/standard.h"
 #include "support/tcp_client.h"
 
 namespace detent {

@@ -2,39 +2,26 @@
 #include "detent/socket.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <csignal>
-#include <cstddef>
 #include <cstdio>
 #include <filesystem>
 #include <iterator>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <type_traits>
-#include <utility>
 
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/own_network.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::DescriptorsLeft;
-using testing_support::enter_own_network;
-using testing_support::message_of;
-using testing_support::NoFreeDescriptor;
+using namespace testing_support;
 
 constexpr int kNoLimitMs = 20'000;  // reached only by a test that fails
 
@@ -50,13 +37,12 @@ short wait_for(const Socket& socket, short events) {
   return entry.revents;
 }
 
-Accepted accept_one(Socket& listener) {
+AcceptResult accept_one(Socket& listener) {
   wait_for(listener, POLLIN);
-  std::error_code error;
-  auto accepted = listener.accept(error);
-  EXPECT_FALSE(error) << error.message();
-  EXPECT_TRUE(accepted);
-  return accepted ? std::move(*accepted) : Accepted{};
+  AcceptResult accepted = listener.accept();
+  EXPECT_FALSE(accepted.error) << accepted.error.message();
+  EXPECT_TRUE(accepted.socket);
+  return accepted;
 }
 
 // Reads until `size` bytes, the end of the stream or an error has come.
@@ -87,7 +73,7 @@ struct Pair {
 Pair connected_pair(const Endpoint& endpoint) {
   Socket listener = Socket::listen(endpoint);
   Socket client = Socket::connect(listener.local_endpoint());
-  Accepted accepted = accept_one(listener);
+  AcceptResult accepted = accept_one(listener);
   wait_for(client, POLLOUT);
   EXPECT_FALSE(client.take_error());
   return {std::move(client), std::move(accepted.socket), accepted.peer};
@@ -183,7 +169,7 @@ TEST_P(SocketOfEveryFamily, KnowsBothItsEnds) {
 TEST_P(SocketOfEveryFamily, IsNonBlockingAndCloseOnExec) {
   Socket listener = Socket::listen(endpoint());
   const Socket client = Socket::connect(listener.local_endpoint());
-  const Accepted accepted = accept_one(listener);
+  const AcceptResult accepted = accept_one(listener);
   for (const int fd : {listener.fd(), client.fd(), accepted.socket.fd()}) {
     EXPECT_TRUE(is_non_blocking(fd));
     EXPECT_TRUE(is_close_on_exec(fd));
@@ -192,9 +178,9 @@ TEST_P(SocketOfEveryFamily, IsNonBlockingAndCloseOnExec) {
 
 TEST_P(SocketOfEveryFamily, AcceptingWhenNobodyWaitsIsNoError) {
   Socket listener = Socket::listen(endpoint());
-  std::error_code error = std::make_error_code(std::errc::io_error);
-  EXPECT_FALSE(listener.accept(error));
-  EXPECT_FALSE(error);
+  const AcceptResult accepted = listener.accept();
+  EXPECT_FALSE(accepted.socket);
+  EXPECT_FALSE(accepted.error);
 }
 
 TEST_P(SocketOfEveryFamily, SaysWhatItIsBlockedOn) {
@@ -361,9 +347,7 @@ TEST(Socket, AMovedFromSocketIsEmpty) {
   EXPECT_EQ(first.write(bytes_of("x")).error, std::errc::bad_file_descriptor);
   EXPECT_EQ(first.shutdown_write().error, std::errc::bad_file_descriptor);
   EXPECT_EQ(first.set_no_delay(true), std::errc::bad_file_descriptor);
-  std::error_code error;
-  EXPECT_FALSE(first.accept(error));
-  EXPECT_EQ(error, std::errc::bad_file_descriptor);
+  EXPECT_EQ(first.accept().error, std::errc::bad_file_descriptor);
   // NOLINTEND(bugprone-use-after-move,clang-analyzer-cplusplus.Move)
 }
 

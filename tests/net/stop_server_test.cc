@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // The program examples/stop_server, with real clients.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <time.h>
 
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <list>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <vector>
 
 #include "support/child_program.h"
 #include "support/kernel_double.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/tcp_client.h"
 #include "support/traced_program.h"
 
@@ -156,7 +145,7 @@ class StopServerOnEveryPoller : public testing::TestWithParam<std::string_view> 
 
 // ---- where it listens
 
-TEST_P(StopServerOnEveryPoller, Howto_T17_PrintsWhereItListensWithThePortThatItGot) {
+TEST_P(StopServerOnEveryPoller, T17_PrintsWhereItListensWithThePortThatItGot) {
   start();
   EXPECT_EQ(listening_line_, "Listening on 127.0.0.1:" + std::to_string(port_));
   const TcpClient client(port_);
@@ -190,7 +179,7 @@ TEST_P(StopServerOnEveryPoller, PrintsEachLineAtOnceIntoAPipe) {
 
 // ---- the timers
 
-TEST_P(StopServerOnEveryPoller, Howto_T11_ThreeTimersExpireAsOftenAsTheElapsedTimeSays) {
+TEST_P(StopServerOnEveryPoller, T11_ThreeTimersExpireAsOftenAsTheElapsedTimeSays) {
   start();
   Expirations expirations;
   const auto all_there = [&expirations] {
@@ -206,7 +195,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T11_ThreeTimersExpireAsOftenAsTheElapsedTi
   expirations.expect_to_agree();
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T13_BlockedForAWhileItIsToldOfAllPeriodsInOneCall) {
+TEST_P(StopServerOnEveryPoller, T13_BlockedForAWhileItIsToldOfAllPeriodsInOneCall) {
   start();
   server_->freeze();
   std::this_thread::sleep_for(1100ms);
@@ -236,7 +225,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T13_BlockedForAWhileItIsToldOfAllPeriodsIn
   expirations.expect_to_agree();
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T33_TM9_ItsOnlyKernelTimerRunsOnTheMonotonicClock) {
+TEST_P(StopServerOnEveryPoller, T33_TM9_ItsOnlyKernelTimerRunsOnTheMonotonicClock) {
   DETENT_NEEDS_THE_REAL_KERNEL();
   start();
   settle();
@@ -251,7 +240,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T33_TM9_ItsOnlyKernelTimerRunsOnTheMonoton
 
 // ---- what ends it
 
-TEST_P(StopServerOnEveryPoller, Howto_T19_StopsAtALineThatBeginsWithStop) {
+TEST_P(StopServerOnEveryPoller, T19_StopsAtALineThatBeginsWithStop) {
   for (const std::string_view line : {"stop\n", "stop\r\n", "stopxyz\n", "stop now, please\r\n"}) {
     start();
     const TcpClient client(port_);
@@ -269,7 +258,7 @@ TEST_P(StopServerOnEveryPoller, StopsWhileTheLineHasNoEndYetAndTheConnectionIsOp
   EXPECT_EQ(client.receive_to_the_end(), "");
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T20_StopsWhenTheWordArrivesInPieces) {
+TEST_P(StopServerOnEveryPoller, T20_StopsWhenTheWordArrivesInPieces) {
   start();
   const TcpClient client(port_);
   client.send("hello\nst");
@@ -280,7 +269,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T20_StopsWhenTheWordArrivesInPieces) {
   EXPECT_FALSE(printed("Unknown command: st"));
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T20_StopsAtEachSplitOfTheLine) {
+TEST_P(StopServerOnEveryPoller, T20_StopsAtEachSplitOfTheLine) {
   constexpr std::string_view kLine = "stop\r\n";
   for (std::size_t split = 1; split < 4; ++split) {
     start();
@@ -292,7 +281,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T20_StopsAtEachSplitOfTheLine) {
   }
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T20_TakesTwoCommandsOutOfOneSegment) {
+TEST_P(StopServerOnEveryPoller, T20_TakesTwoCommandsOutOfOneSegment) {
   start();
   const TcpClient client(port_);
   client.send("first\r\nsecond\nstop\n");
@@ -361,7 +350,7 @@ TEST_P(StopServerOnEveryPoller, PrintsWhoComesAndGoes) {
   }
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T21_ReportsAnUnknownCommandAndKeepsTheConnection) {
+TEST_P(StopServerOnEveryPoller, T21_ReportsAnUnknownCommandAndKeepsTheConnection) {
   start();
   const TcpClient client(port_);
   for (const std::string command : {"hello", "", "help me"}) {
@@ -373,7 +362,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T21_ReportsAnUnknownCommandAndKeepsTheConn
   EXPECT_EQ(client.receive_to_the_end(), "") << "the answer is on the server's own output";
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T22_BytesThatAreNoTextDoNoHarmAndAreEscaped) {
+TEST_P(StopServerOnEveryPoller, T22_BytesThatAreNoTextDoNoHarmAndAreEscaped) {
   start();
   const TcpClient client(port_);
   using std::string_view_literals::operator""sv;
@@ -390,7 +379,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T22_BytesThatAreNoTextDoNoHarmAndAreEscape
                           [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T26_ServesTwoClients) {
+TEST_P(StopServerOnEveryPoller, T26_ServesTwoClients) {
   start();
   const TcpClient first(port_);
   const TcpClient second(port_);
@@ -461,7 +450,7 @@ TEST_P(StopServerOnEveryPoller, ClientsThatResetTheirConnectionDoNoHarm) {
 
 // ---- what it costs
 
-TEST_P(StopServerOnEveryPoller, Howto_T28_IdleAndHalfClosedConnectionsCostNoCalls) {
+TEST_P(StopServerOnEveryPoller, T28_IdleAndHalfClosedConnectionsCostNoCalls) {
   start();
   const TcpClient idle(port_);
   const TcpClient in_a_line(port_);
@@ -501,7 +490,7 @@ TEST_P(StopServerOnEveryPoller, N1_AtTheDescriptorLimitItNeitherSpinsNorDiesAndS
   settle();
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T27_NoDescriptorIsLeftAfterTwoHundredConnections) {
+TEST_P(StopServerOnEveryPoller, T27_NoDescriptorIsLeftAfterTwoHundredConnections) {
   start();
   settle();
   const auto before = server_->descriptors();
@@ -515,7 +504,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T27_NoDescriptorIsLeftAfterTwoHundredConne
   EXPECT_EQ(server_->descriptors(), before);
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_T27_HasClosedAllItsDescriptorsWhenItEnds) {
+TEST_P(StopServerOnEveryPoller, T27_HasClosedAllItsDescriptorsWhenItEnds) {
   const char* const options = std::getenv("ASAN_OPTIONS");
   const std::string no_leaks =
       (options == nullptr ? "" : options + std::string(":")) + "detect_leaks=0";
@@ -535,7 +524,7 @@ TEST_P(StopServerOnEveryPoller, Howto_T27_HasClosedAllItsDescriptorsWhenItEnds) 
 
 // ---- the programs of the HOWTO's reader
 
-TEST_P(StopServerOnEveryPoller, Howto_TelnetStopsIt) {
+TEST_P(StopServerOnEveryPoller, TelnetStopsIt) {
   if (!is_installed("telnet")) GTEST_SKIP() << "no telnet here (Debian: telnet)";
   start();
   ChildProgram telnet("telnet", {.arguments = {"127.0.0.1", std::to_string(port_)}});
@@ -551,7 +540,7 @@ TEST_P(StopServerOnEveryPoller, Howto_TelnetStopsIt) {
   EXPECT_EQ(telnet.errors(), "Connection closed by foreign host.\n");
 }
 
-TEST_P(StopServerOnEveryPoller, Howto_NetcatStopsIt) {
+TEST_P(StopServerOnEveryPoller, NetcatStopsIt) {
   if (!is_installed("nc")) GTEST_SKIP() << "no nc here (Debian: netcat-openbsd)";
   start();
   ChildProgram talkative("nc", {.arguments = {"127.0.0.1", std::to_string(port_)}});

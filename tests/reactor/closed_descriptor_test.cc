@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors that were closed before their watch was gone.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -21,17 +10,14 @@
 #include "support/conformance.h"
 #include "support/errors.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class ClosedOnEveryPoller : public ReactorOnEveryPoller {};
 
@@ -168,7 +154,7 @@ TEST_P(ClosedOnEveryPoller, L6_DestroyingAnEndedWatchLeavesTheNextOwnerOfItsNumb
   EXPECT_EQ(fresh_calls, 1);
 }
 
-TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReachesNobodyElse) {
+TEST_P(ClosedOnEveryPoller, T24_ClosingBeforeRemovingIsDiagnosedAndReachesNobodyElse) {
   WatchedSocket socket;
   WatchedSocket next;
   std::vector<Ready> told;
@@ -193,7 +179,7 @@ TEST_P(ClosedOnEveryPoller, Howto_T24_ClosingBeforeRemovingIsDiagnosedAndReaches
   EXPECT_FALSE(watch.active());
 }
 
-TEST_P(ClosedOnEveryPoller, REG_08_AClosedDescriptorWhoseDuplicateLivesHauntsNobody) {
+TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseDuplicateLivesHauntsNobody) {
   WatchedSocket socket;
   const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
   int calls = 0;
@@ -231,7 +217,7 @@ TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseFileLivesAndIsReadableCause
   EXPECT_LT(turns_in(20ms), kFewTurns);
 }
 
-TEST_P(ClosedOnEveryPoller, REG_09_ADuplicateThatLivesInAForkedChildHauntsNobody) {
+TEST_P(ClosedOnEveryPoller, L6_ADuplicateThatLivesInAForkedChildHauntsNobody) {
   WatchedSocket socket;
   WatchedPipe until_told;
   WatchedSocket other;
@@ -265,7 +251,7 @@ class ClosedInSimulation : public SimulatedReactor {};
 TEST_F(ClosedInSimulation, L6_AWatchEndedByThePollerMayBeDestroyedBeforeItIsDispatched) {
   Watch watch = reactor_->watch(kFirst, {.readable = true}, [](Ready) { FAIL(); });
   const Handle hook = reactor_->after_wait([&] { watch.cancel(); });
-  poller_->set_ready(kFirst, {.invalid = true});
+  clock_.set_ready(kFirst, {.invalid = true});
   EXPECT_EQ(turn(), 0U);
   EXPECT_FALSE(watch.active());
 }
@@ -277,7 +263,7 @@ TEST_F(ClosedInSimulation, L6_AnInvalidDescriptorIsToldToAPausedWatchToo) {
   const Handle hook = reactor_->after_wait([&] {
     if (watch.active()) watch.set_interest({});
   });
-  poller_->inject({.id = {.slot = 0, .generation = 1}, .ready = {.invalid = true}});
+  clock_.inject({.id = {.slot = 0, .generation = 1}, .ready = {.invalid = true}});
   EXPECT_EQ(turn(), 1U);
   EXPECT_EQ(told, (std::vector<Ready>{{.invalid = true}}));
 }

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Other code closes, by mistake, the descriptor that ends the loop's sleep.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <exception>
-#include <functional>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
 
 #include "detent/reactor.h"
 #include "detent/unique_fd.h"
@@ -20,12 +10,12 @@
 #include "support/errors.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::error_of;
-using testing_support::message_of;
+using namespace testing_support;
 
 class ClosedWakeup : public testing::TestWithParam<std::string_view> {
  protected:
@@ -35,22 +25,15 @@ class ClosedWakeup : public testing::TestWithParam<std::string_view> {
     reactor_.reset();
     ReactorOptions options = {.poller = make_poller(GetParam()),
                               .on_exception = std::move(on_exception)};
-    const testing_support::DescriptorsBefore before;
+    const DescriptorsBefore before;
     reactor_ = std::make_unique<Reactor>(std::move(options));
     ASSERT_EQ(before.opened_since().size(), 2U);
     number_ = *before.opened_since().begin();  // the second one is there for this case
   }
 
-  // Does that in another thread when the loop sleeps.
-  std::jthread when_it_sleeps(std::function<void()> act) {
-    return std::jthread([act = std::move(act), loop = testing_support::this_thread_number()] {
-      testing_support::wait_until_asleep(loop);
-      act();
-    });
-  }
   void expect_to_hear_other_threads() {
     bool ran = false;
-    std::jthread other = when_it_sleeps([&] {
+    std::jthread other = when_asleep([&] {
       reactor_->post([&ran] { ran = true; });
       reactor_->stop();
     });
@@ -71,7 +54,7 @@ DETENT_ON_EVERY_POLLER(ClosedWakeup);
 
 TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
   bool ran = false;
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->post([&] { ran = true; });
   });
@@ -84,7 +67,7 @@ TEST_P(ClosedWakeup, L6_APostStillEndsTheSleepAndRunThrowsWhatHappened) {
 
 TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
   ::close(number_);
-  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  std::jthread other = when_asleep([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
@@ -92,7 +75,7 @@ TEST_P(ClosedWakeup, L6_TheSameWhenItWasClosedBeforeRun) {
 }
 
 TEST_P(ClosedWakeup, L6_AStopStillEndsTheSleep) {
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->stop();
   });
@@ -111,7 +94,7 @@ TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
     EXPECT_THROW(std::rethrow_exception(error), std::logic_error);
     reactor_->stop();
   });
-  std::jthread other = when_it_sleeps([&] {
+  std::jthread other = when_asleep([&] {
     ::close(number_);
     reactor_->post([] {});
   });
@@ -123,22 +106,22 @@ TEST_P(ClosedWakeup, L6_OnExceptionHearsItOnceAndTheLoopGoesOn) {
 }
 
 TEST_P(ClosedWakeup, L6_TheNextOwnerOfItsNumberIsLeftAloneAndMayWatchItAfterwards) {
-  const testing_support::SocketPair pair = testing_support::make_socket_pair();
+  const SocketPair pair = make_socket_pair();
   const UniqueFd reused(::dup3(pair.near.fd(), number_, O_CLOEXEC));
   const auto watch = [&] {
     return reactor_->watch(reused, {.readable = true}, [this](Ready) { reactor_->stop(); });
   };
   EXPECT_EQ(error_of([&] { const Watch early = watch(); }), std::errc::file_exists);
   // A poller that goes by numbers waits for the new file, and finds out when that is ready.
-  testing_support::put(pair.far.fd(), "the next owner's");
-  std::jthread other = when_it_sleeps([&] { reactor_->post([] {}); });
+  put(pair.far.fd(), "the next owner's");
+  std::jthread other = when_asleep([&] { reactor_->post([] {}); });
   const std::string message = message_of<std::logic_error>([&] { reactor_->run(); });
   other.join();
   EXPECT_TRUE(message.starts_with(beginning())) << message;
-  EXPECT_EQ(testing_support::take(pair.far.fd()), "");
+  EXPECT_EQ(take(pair.far.fd()), "");
   const Watch late = watch();
   reactor_->run();
-  EXPECT_EQ(testing_support::take(pair.near.fd()), "the next owner's");
+  EXPECT_EQ(take(pair.near.fd()), "the next owner's");
 }
 
 }  // namespace

@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // What the loop costs, counted and not timed: allocations and system calls.
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "support/allocations.h"
@@ -25,6 +11,7 @@
 #include "support/kernel_double.h"
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/watched_socket.h"
 
@@ -32,16 +19,7 @@ namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::allocations_in;
-using testing_support::holds_in_a_forked_child;
-using testing_support::let_calls_kill;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::system_calls_of;
-using testing_support::SystemCalls;
-using testing_support::total;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 // ---- allocations
 
@@ -181,7 +159,7 @@ class SystemCallsOnEveryPoller : public testing::TestWithParam<std::string_view>
 };
 
 #define SKIP_UNLESS_TRACED(calls) \
-  if (!(calls)) GTEST_SKIP() << testing_support::kUntraced
+  if (!(calls)) GTEST_SKIP() << kUntraced
 
 TEST_P(SystemCallsOnEveryPoller, ATurnWithOneReadableEventIsOneWaitAndWhatItsCallbackDoes) {
   const auto calls = calls_of(

@@ -1,20 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The loop inside another one: native_handle, prepare, dispatch.
-#include <gtest/gtest.h>
 #include <poll.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -24,19 +10,14 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::this_thread_number;
-using testing_support::wait_until_asleep;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 // Embedding is for pollers with one descriptor that stands for all.
 class EmbeddedOnEveryPoller : public ReactorOnEveryPoller {
@@ -57,7 +38,7 @@ class EmbeddedOnEveryPoller : public ReactorOnEveryPoller {
       reactor_.dispatch();
     }
   }
-  [[nodiscard]] bool handle_is_readable() const { return is_readable(reactor_.native_handle()); }
+  [[nodiscard]] bool handle_is_readable() { return is_readable(reactor_.native_handle()); }
 };
 
 TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
@@ -71,19 +52,16 @@ TEST_P(EmbeddedOnEveryPoller, D7_ThePollLoopHearsOfDescriptorsAlarmsAndPosts) {
   const Watch alarm_watch = reactor_.watch(*alarm, {.readable = true}, [&](Ready) {
     heard.emplace_back("alarm");
     alarm->disarm();
-    testing_support::keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
+    keep(reactor_.defer([&] { heard.emplace_back("deferred"); }));
     reactor_.post([&] { heard.emplace_back("posted"); });
   });
-  const pid_t loop = this_thread_number();
-  std::thread other([&] {
-    wait_until_asleep(loop);
+  const std::jthread other = when_asleep([&] {
     reactor_.post([&] {
       heard.emplace_back("posted from outside");
       socket.send("descriptor");
     });
   });
   run_in_poll_loop([&] { return heard.size() == 5; });
-  other.join();
   EXPECT_EQ(heard, (std::vector<std::string>{"posted from outside", "descriptor", "alarm",
                                              "deferred", "posted"}));
 }
@@ -105,7 +83,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
   reactor_.post([] {});
   EXPECT_TRUE(pending()) << "posted";
   reactor_.dispatch();
-  testing_support::keep(reactor_.defer([] {}));
+  keep(reactor_.defer([] {}));
   EXPECT_TRUE(pending()) << "deferred";
   reactor_.dispatch();
   reactor_.wake();
@@ -125,7 +103,7 @@ TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsPending) {
 }
 
 TEST_P(EmbeddedOnEveryPoller, D7_PrepareIsZeroWhileWorkIsCarriedOver) {
-  Reactor reactor(testing_support::on_poller(GetParam(), {.functions = 1}));
+  Reactor reactor(on_poller(GetParam(), {.functions = 1}));
   int runs = 0;
   reactor.post([&] { ++runs; });
   reactor.post([&] { ++runs; });
@@ -170,6 +148,47 @@ TEST_P(EmbeddedOnEveryPoller, D7_WhatComesAfterPrepareMakesTheHandleReadable) {
       EXPECT_FALSE(handle_is_readable());
     }
   }
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_AChangeOutsideOfATurnAfterPrepareMakesTheHandleReadable) {
+  WatchedSocket socket;
+  socket.send();
+  int calls = 0;
+  Watch watch = reactor_.watch(socket, {}, [&](Ready) { ++calls; });
+  const auto changes = std::vector<std::function<void()>>{
+      [&] { watch.set_interest({.readable = true}); },
+      [&] { watch.set_interest({}); },
+      [&] { watch.pause(); },
+      [&] { watch.resume(); },
+      [&] { testing_support::keep(reactor_.defer([&] { ++calls; })); },
+      [&] { testing_support::keep(reactor_.next_turn([&] { ++calls; })); },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    SCOPED_TRACE(i);
+    while (reactor_.prepare() == Duration::zero()) reactor_.dispatch();
+    EXPECT_FALSE(handle_is_readable());
+    changes[i]();
+    EXPECT_TRUE(handle_is_readable()) << "a host that sleeps must call dispatch() now";
+    reactor_.dispatch();
+    if (i == 0) {
+      EXPECT_EQ(calls, 1) << "the interest is in force in the first dispatch()";
+      EXPECT_FALSE(socket.receive().empty());
+    }
+  }
+  while (reactor_.prepare() == Duration::zero()) reactor_.dispatch();
+  EXPECT_FALSE(handle_is_readable());
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_P(EmbeddedOnEveryPoller, D7_ChangesInATurnOrBeforePrepareWriteNothing) {
+  WatchedSocket socket;
+  Watch watch = reactor_.watch(socket, {}, [](Ready) {});
+  watch.set_interest({.readable = true});
+  reactor_.post([&] { watch.set_interest({}); });
+  EXPECT_EQ(reactor_.prepare(), Duration::zero());
+  reactor_.dispatch();
+  EXPECT_EQ(reactor_.prepare(), std::nullopt);
+  EXPECT_FALSE(handle_is_readable());
 }
 
 TEST_P(EmbeddedOnEveryPoller, D7_PrepareAppliesChangesOfInterest) {
@@ -244,18 +263,6 @@ TEST_P(EmbeddedOnEveryPoller, O5_DispatchConsumesAPendingStopAndReturns) {
   EXPECT_EQ(runs, 1);
 }
 
-TEST_P(EmbeddedOnEveryPoller, O4_DispatchReturnsHowManyCallbacksRan) {
-  std::vector<WatchedSocket> sockets(3);
-  std::vector<Watch> watches;
-  for (WatchedSocket& socket : sockets) {
-    socket.send();
-    watches.push_back(reactor_.watch(socket, {.readable = true}, [](Ready) {}));
-  }
-  EXPECT_EQ(reactor_.dispatch(), 3U);
-  watches.clear();
-  EXPECT_EQ(reactor_.dispatch(), 0U);
-}
-
 TEST_P(EmbeddedOnEveryPoller, O6_AnExceptionLeavesDispatchAndTheRestIsDoneByTheNext) {
   int runs = 0;
   reactor_.post([] { throw std::runtime_error("posted"); });
@@ -267,39 +274,7 @@ TEST_P(EmbeddedOnEveryPoller, O6_AnExceptionLeavesDispatchAndTheRestIsDoneByTheN
   EXPECT_EQ(runs, 1);
 }
 
-// The handle keeps its number even when the poller had to build its kernel object anew.
-TEST_P(EmbeddedOnEveryPoller, D7_TheHandleOutlivesAGhost) {
-  const int handle = reactor_.native_handle();
-  WatchedSocket socket;
-  const UniqueFd duplicate(::dup(socket.fd()));
-  Watch watch = reactor_.watch(socket, {.readable = true}, [](Ready) {});
-  socket.close();
-  watch.cancel();
-  socket.send();
-  for (int i = 0; i < 3; ++i) reactor_.dispatch();
-  EXPECT_EQ(reactor_.native_handle(), handle);
-  EXPECT_EQ(reactor_.prepare(), std::nullopt);
-  EXPECT_FALSE(is_readable(handle));
-  WatchedSocket next;
-  const Watch next_watch = reactor_.watch(next, {.readable = true}, [](Ready) {});
-  next.send();
-  EXPECT_TRUE(is_readable(handle));
-  EXPECT_EQ(reactor_.dispatch(), 1U);
-}
-
 DETENT_ON_EVERY_POLLER(EmbeddedOnEveryPoller);
-
-class EmbeddedWhereverThePollerCannot : public ReactorOnEveryPoller {};
-
-TEST_P(EmbeddedWhereverThePollerCannot, D7_TheNativeHandleIsWhatTheCapabilitiesSay) {
-  if (capabilities_.native_handle) {
-    EXPECT_GE(reactor_.native_handle(), 0);
-  } else {
-    EXPECT_UNSUPPORTED(reactor_.native_handle());
-  }
-}
-
-DETENT_ON_EVERY_POLLER(EmbeddedWhereverThePollerCannot);
 
 class EmbeddedSimulation : public SimulatedReactor {};
 
@@ -310,7 +285,7 @@ TEST_F(EmbeddedSimulation, D7_WithoutANativeHandlePrepareAndDispatchWorkAllTheSa
   const Watch watch = reactor_->watch(kFirst, {.readable = true}, [&](Ready) { ++calls; });
   EXPECT_EQ(reactor_->prepare(), std::nullopt);
   EXPECT_EQ(reactor_->dispatch(), 0U);
-  poller_->set_ready(kFirst, {.readable = true});
+  clock_.set_ready(kFirst, {.readable = true});
   EXPECT_EQ(reactor_->prepare(), Duration::zero());
   EXPECT_EQ(calls, 0) << "prepare calls nobody but hooks";
   EXPECT_EQ(reactor_->dispatch(), 1U);

@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a callback throws leaves run(), or reaches the handler, and nothing else is lost.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstddef>
-#include <exception>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/conformance.h"
 #include "support/keep.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 using Trace = std::vector<std::string>;
 
 struct Oops : std::runtime_error {
@@ -38,8 +21,8 @@ struct Oops : std::runtime_error {
 
 class ExceptionOnEveryPoller : public ReactorOnEveryPoller {};
 
-// EX-01: each kind of callback in its turn throws; after each throw the loop goes on.
-TEST_P(ExceptionOnEveryPoller, EX_01_WhateverThrowsTheRestOfTheTurnIsDoneByTheNextRuns) {
+// Each kind of callback in its turn throws; after each throw the loop goes on.
+TEST_P(ExceptionOnEveryPoller, O6_WhateverThrowsTheRestOfTheTurnIsDoneByTheNextRuns) {
   const Trace kinds = {"before_wait", "after_wait", "posted", "descriptor", "deferred"};
   for (const std::string& thrower : kinds) {
     SCOPED_TRACE(thrower);
@@ -57,7 +40,7 @@ TEST_P(ExceptionOnEveryPoller, EX_01_WhateverThrowsTheRestOfTheTurnIsDoneByTheNe
     const Handle after = reactor_.after_wait(callback("after_wait"));
     for (int i = 0; i < 2; ++i) {
       reactor_.post(callback("posted"));
-      testing_support::keep(reactor_.defer(callback("deferred")));
+      keep(reactor_.defer(callback("deferred")));
     }
     const Watch watch =
         reactor_.watch(socket, {.readable = true}, [&, descriptor = callback("descriptor")](Ready) {
@@ -180,7 +163,7 @@ TEST_P(ExceptionOnEveryPoller, O6_ACallbackThatAlwaysThrowsStarvesNobody) {
   for (const int count : calls) EXPECT_EQ(count, 10);
 }
 
-TEST_P(ExceptionOnEveryPoller, EX_02_AnExceptionInTheLastTurnKeepsTheStop) {
+TEST_P(ExceptionOnEveryPoller, O5_AnExceptionInTheLastTurnKeepsTheStop) {
   WatchedSocket socket;
   socket.send();
   int calls = 0;
@@ -195,7 +178,7 @@ TEST_P(ExceptionOnEveryPoller, EX_02_AnExceptionInTheLastTurnKeepsTheStop) {
   EXPECT_EQ(reactor_.run_once(), 1U);
 }
 
-TEST_P(ExceptionOnEveryPoller, EX_02_TheLoopMayEndAfterAnException) {
+TEST_P(ExceptionOnEveryPoller, O6_TheLoopMayEndAfterAnException) {
   const auto capture = std::make_shared<int>();
   WatchedSocket socket;
   socket.send();
@@ -256,8 +239,8 @@ TEST_P(HandlerOnEveryPoller, O6_AHandlerGetsWhatIsThrownAndTheLoopGoesOn) {
       reactor.watch(socket, {.readable = true},
                     [descriptor = throw_once("descriptor")](Ready) mutable { descriptor(); });
   reactor.post(throw_once("posted"));
-  testing_support::keep(reactor.defer(throw_once("deferred")));
-  testing_support::keep(reactor.defer([&] { reactor.stop(); }));
+  keep(reactor.defer(throw_once("deferred")));
+  keep(reactor.defer([&] { reactor.stop(); }));
   reactor.run();
   std::sort(handled.begin(), handled.end());
   EXPECT_EQ(handled, (Trace{"after_wait", "before_wait", "deferred", "descriptor", "posted"}));

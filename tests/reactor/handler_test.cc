@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 // While ReactorOptions::on_exception runs, the turn is not over.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <exception>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <utility>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class HandlerInATurn : public testing::TestWithParam<std::string_view> {
  protected:
@@ -75,8 +67,8 @@ TEST_P(HandlerInATurn, O6_AHookThatAlwaysThrowsKeepsNoDescriptorWaiting) {
 DETENT_ON_EVERY_POLLER(HandlerInATurn);
 
 TEST(VirtualTimeOfAStoppedLoop, SIM1_AnAdvanceLeavesAPendingStopAlone) {
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
   const auto alarm = clock.make_alarm(ClockId::steady);
   std::optional<TimePoint> called;
   const Watch watch = reactor.watch(*alarm, {.readable = true}, [&](Ready) {

@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of the table of lifetimes that a reactor has, and what only a watch has: numbers.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -18,6 +9,7 @@
 #include "support/errors.h"
 #include "support/lifetime_table.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
@@ -193,7 +185,7 @@ INSTANTIATE_TYPED_TEST_SUITE_P(OnEveryPoller, LifetimesOfOwners, WithOwner, Acto
 
 class LifetimeOfWatches : public ReactorOnEveryPoller {};
 
-TEST_P(LifetimeOfWatches, REG_11_ANumberClosedBehindALiveWatchIsTakenUntilTheWatchGoes) {
+TEST_P(LifetimeOfWatches, D1_ANumberClosedBehindALiveWatchIsTakenUntilTheWatchGoes) {
   WatchedSocket old;
   WatchedSocket fresh;
   UniqueFd taken;
@@ -251,7 +243,7 @@ TEST_P(LifetimeOfWatches, L3_ADescriptorInTheCapturesIsRemovedBeforeItIsClosed) 
   EXPECT_EQ(reactor_.counters().stale_events, 0U);
 }
 
-TEST_P(LifetimeOfWatches, CB_12_ACallbackMayMoveItsOwnWatchAndTheRegistrationFollows) {
+TEST_P(LifetimeOfWatches, L2_ACallbackMayMoveItsOwnWatchAndTheRegistrationFollows) {
   WatchedSocket socket;
   socket.send();
   Watch first;
@@ -293,7 +285,7 @@ DETENT_ON_EVERY_POLLER(LifetimeOfWatches);
 
 class LifetimeInEitherOrder : public SimulatedReactor {};
 
-TEST_F(LifetimeInEitherOrder, CB_03_WhicheverOfTwoReadyWatchesIsCalledFirstMayEndTheOther) {
+TEST_F(LifetimeInEitherOrder, L1_WhicheverOfTwoReadyWatchesIsCalledFirstMayEndTheOther) {
   int first_called_first = 0;
   constexpr int kSeeds = 64;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
@@ -302,7 +294,7 @@ TEST_F(LifetimeInEitherOrder, CB_03_WhicheverOfTwoReadyWatchesIsCalledFirstMayEn
     std::vector<std::size_t> called;
     for (const std::size_t i : {0U, 1U}) {
       const int fd = kFirst + static_cast<int>(i);
-      poller_->set_ready(fd, {.readable = true});
+      clock_.set_ready(fd, {.readable = true});
       watches[i] = reactor_->watch(fd, {.readable = true}, [&, i](Ready) {
         called.push_back(i);
         watches[1 - i] = Watch();

@@ -2,22 +2,6 @@
 // Functions handed to the loop: order, wake-ups, and what becomes of them at its end.
 #include "detent/poster.h"
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <set>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "mailbox.h"
 #include "support/descriptor_table.h"
@@ -26,19 +10,13 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::descriptor_info;
-using testing_support::DescriptorsBefore;
-using testing_support::is_readable;
-using testing_support::kind_of_descriptor;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::this_thread_number;
-using testing_support::wait_until_asleep;
+using namespace testing_support;
 
 class PosterOnEveryPoller : public ReactorOnEveryPoller {};
 
@@ -54,7 +32,7 @@ TEST_P(PosterOnEveryPoller, W1_FunctionsRunInTheOrderInWhichOneThreadPostedThem)
   for (int i = 0; i < 100; ++i) EXPECT_EQ(ran[static_cast<std::size_t>(i)], i);
 }
 
-TEST_P(PosterOnEveryPoller, WK_04_EightThreadsPostsAllRunOnceAndInEachThreadsOrder) {
+TEST_P(PosterOnEveryPoller, W1_EightThreadsPostsAllRunOnceAndInEachThreadsOrder) {
   constexpr std::size_t kThreads = 8;
   constexpr int kPosts = 50'000;
   std::array<int, kThreads> next = {};
@@ -83,7 +61,7 @@ TEST_P(PosterOnEveryPoller, WK_04_EightThreadsPostsAllRunOnceAndInEachThreadsOrd
 }
 
 // A post that comes while the loop goes to sleep: a lost wake-up would hang here.
-TEST_P(PosterOnEveryPoller, WK_01_NoPostIsLostHoweverItRacesWithGoingToSleep) {
+TEST_P(PosterOnEveryPoller, W1_NoPostIsLostHoweverItRacesWithGoingToSleep) {
   constexpr int kPosts = 20'000;
   std::atomic<int> ran = 0;
   std::thread poster([&] {
@@ -98,18 +76,15 @@ TEST_P(PosterOnEveryPoller, WK_01_NoPostIsLostHoweverItRacesWithGoingToSleep) {
   EXPECT_EQ(ran, kPosts);
 }
 
-TEST_P(PosterOnEveryPoller, WK_01_APostEndsTheSleepOfTheLoop) {
-  const pid_t loop = this_thread_number();
+TEST_P(PosterOnEveryPoller, W1_APostEndsTheSleepOfTheLoop) {
   std::thread::id ran_on;
-  std::thread poster([&] {
-    wait_until_asleep(loop);
+  const std::jthread poster = when_asleep([&] {
     reactor_.post([&] {
       ran_on = std::this_thread::get_id();
       reactor_.stop();
     });
   });
   reactor_.run();
-  poster.join();
   EXPECT_EQ(ran_on, std::this_thread::get_id());
 }
 
@@ -279,7 +254,7 @@ TEST_P(FloodOnEveryPoller, W3_ALoopThatWouldNotSleepLetsNothingGather) {
   EXPECT_EQ(clock_.reads, 2);
 
   flood();
-  testing_support::keep(reactor_->defer([&] { testing_support::keep(reactor_->defer([] {})); }));
+  keep(reactor_->defer([&] { keep(reactor_->defer([] {})); }));
   reactor_->dispatch();
   post(1);
   EXPECT_EQ(reads_in_turn(2), 0) << "something is deferred";
@@ -385,7 +360,7 @@ TEST_P(PosterOnEveryPoller, W2_CarriedOverFunctionsAreDestroyedUnrunToo) {
   int runs = 0;
   for (int i = 0; i < 5; ++i) {
     reactor->post([&runs, capture] { ++runs; });
-    testing_support::keep(reactor->defer([&runs, capture] { ++runs; }));
+    keep(reactor->defer([&runs, capture] { ++runs; }));
   }
   reactor->dispatch();
   EXPECT_EQ(runs, 2);
@@ -490,8 +465,7 @@ TEST_P(PosterOnEveryPoller, W2_AStopLeavesPostedFunctionsForTheNextRun) {
 TEST_P(PosterOnEveryPoller, W1_FunctionsThatCannotBeCopiedCanBePosted) {
   int result = 0;
   reactor_.post([&result, owned = std::make_unique<int>(7)] { result = *owned; });
-  testing_support::keep(
-      reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; }));
+  keep(reactor_.defer([&result, owned = std::make_unique<int>(10)] { result *= *owned; }));
   turn();
   EXPECT_EQ(result, 70);
 }

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 // What sources stand on: watch_source, next_turn, defer as a handle, observers, names of what
 // threw.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
-#include <exception>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/reactor.h"
 #include "support/keep.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::SimulatedReactor;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 using Trace = std::vector<std::string>;
 
 class SourceOnEveryPoller : public ReactorOnEveryPoller {
@@ -142,7 +128,7 @@ TEST_P(SourceOnEveryPoller, O1_NextTurnMeansTheNextFromEachPhase) {
     put_off();
     watch.cancel();
   });
-  testing_support::keep(reactor_.defer(put_off));
+  keep(reactor_.defer(put_off));
   turn();
   EXPECT_EQ(ran, std::vector<std::uint64_t>{}) << "none in the turn that put it off";
   turn();
@@ -221,7 +207,7 @@ TEST_P(SourceOnEveryPoller, O6_WhatIsPutOffBehindAFunctionThatThrowsRunsInTheNex
 }
 
 TEST_P(SourceOnEveryPoller, O2_WhatIsPutOffSharesTheBudgetOfFunctions) {
-  Reactor reactor(testing_support::on_poller(GetParam(), {.functions = 3}));
+  Reactor reactor(on_poller(GetParam(), {.functions = 3}));
   int runs = 0;
   std::vector<Handle> kept;
   for (int i = 0; i < 4; ++i) kept.push_back(reactor.next_turn([&] { ++runs; }));
@@ -343,7 +329,7 @@ TEST_P(SourceOnEveryPoller, M5_AnObserverHearsTheEndOfACallThatThrows) {
 
 TEST_P(SourceOnEveryPoller, L5_AnObserversHandleMayOutliveTheLoop) {
   Recorder recorder;
-  auto reactor = std::make_unique<Reactor>(testing_support::on_poller(GetParam()));
+  auto reactor = std::make_unique<Reactor>(on_poller(GetParam()));
   const Handle observing = reactor->observe(recorder);
   reactor.reset();
   EXPECT_FALSE(observing.active());
@@ -375,7 +361,7 @@ TEST_F(ObservedTurns, M5_ATurnTellsHowLongItWaitedAndHowLongItWorked) {
 class NamesOnEveryPoller : public SourceOnEveryPoller {
  protected:
   NamesOnEveryPoller() {
-    ReactorOptions options = testing_support::on_poller(GetParam());
+    ReactorOptions options = on_poller(GetParam());
     options.on_exception = [this](std::exception_ptr, const Name& name) {
       names_.emplace_back(name.text);
       last_line_ = name.line;

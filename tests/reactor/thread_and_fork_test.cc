@@ -1,23 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Whom the loop belongs to: one thread of one process.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <array>
-#include <atomic>
-#include <chrono>
-#include <cstdlib>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/reactor.h"
 #include "support/at_the_end.h"
@@ -30,24 +15,14 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::at_the_end;
-using testing_support::DescriptorsBefore;
-using testing_support::epoll_info;
-using testing_support::holds_in_a_forked_child;
-using testing_support::InPhase;
-using testing_support::is_close_on_exec;
-using testing_support::is_readable;
-using testing_support::message_of;
-using testing_support::on_poller;
-using testing_support::ReactorOnEveryPoller;
-using testing_support::WatchedPipe;
-using testing_support::WatchedSocket;
+using namespace testing_support;
 
 class AffinityOnEveryPoller : public ReactorOnEveryPoller {
  protected:
@@ -85,7 +60,6 @@ class AffinityOnEveryPoller : public ReactorOnEveryPoller {
 
 // ---- threads
 
-// WK-11
 TEST_P(AffinityOnEveryPoller, O7_EveryCallFromAnotherThreadButPostStopAndWakeThrows) {
   for (const auto& entry : guarded_calls()) {
     SCOPED_TRACE(entry.first);
@@ -99,7 +73,6 @@ TEST_P(AffinityOnEveryPoller, O7_EveryCallFromAnotherThreadButPostStopAndWakeThr
   EXPECT_EQ(watch_.interest(), Interest{.readable = true});
 }
 
-// WK-10
 TEST_P(AffinityOnEveryPoller, O7_ALoopThatRunsCannotBeRunByASecondThread) {
   std::thread second;
   std::string message;
@@ -306,7 +279,7 @@ TEST_P(AffinityOnEveryPoller, O8_StopAndWakeInAForkedChildDoNotReachTheParent) {
   EXPECT_TRUE(ran) << "nobody had stopped the parent";
 }
 
-TEST_P(AffinityOnEveryPoller, SG_08_O8_WhatAForkedChildDestroysIsUnharmedInTheParent) {
+TEST_P(AffinityOnEveryPoller, O8_WhatAForkedChildDestroysIsUnharmedInTheParent) {
   auto owned = std::make_unique<Reactor>(on_poller(GetParam()));
   std::vector<WatchedSocket> sockets(3);
   std::vector<Watch> watches;
@@ -318,7 +291,7 @@ TEST_P(AffinityOnEveryPoller, SG_08_O8_WhatAForkedChildDestroysIsUnharmedInThePa
   Handle before = owned->before_wait([&] { ++hooks; });
   Handle after = owned->after_wait([&] { ++hooks; });
   owned->post([] {});
-  testing_support::keep(owned->defer([] {}));
+  keep(owned->defer([] {}));
   const auto kernels_book = [&] {
     return capabilities_.native_handle ? epoll_info(owned->native_handle()) : std::string();
   };
@@ -368,7 +341,7 @@ TEST_P(AffinityOnEveryPoller, O8_TheChildFreesTheCapturesAndClosesTheDescriptors
   const Watch watch = owned->watch(socket_, {.readable = true}, [capture](Ready) {});
   const Handle hook = owned->before_wait([capture] {});
   owned->post([capture] {});
-  testing_support::keep(owned->defer([capture] {}));
+  keep(owned->defer([capture] {}));
   const bool held_in_child = holds_in_a_forked_child([&] {
     owned.reset();
     EXPECT_EQ(capture.use_count(), 1);
@@ -378,7 +351,6 @@ TEST_P(AffinityOnEveryPoller, O8_TheChildFreesTheCapturesAndClosesTheDescriptors
   EXPECT_EQ(capture.use_count(), 5);
 }
 
-// SG-09
 TEST_P(AffinityOnEveryPoller, O8_AFreshLoopInTheChildServesItsOwnSockets) {
   const bool held_in_child = holds_in_a_forked_child([&] {
     Reactor fresh(on_poller(GetParam()));
@@ -412,8 +384,7 @@ TEST_P(AffinityOnEveryPoller, O8_EveryDescriptorOfALoopIsClosedOnExec) {
   for (const int fd : opened) EXPECT_TRUE(is_close_on_exec(fd)) << fd;
 }
 
-INSTANTIATE_TEST_SUITE_P(OnEveryPoller, AffinityDeathTest, testing::ValuesIn(poller_names()),
-                         [](const auto& param) { return std::string(param.param); });
+DETENT_ON_EVERY_POLLER(AffinityDeathTest);
 DETENT_ON_EVERY_POLLER(AffinityOnEveryPoller);
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -11,18 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <sstream>
-#include <system_error>
-#include <thread>
 
 #include "support/connected_pair.h"
 #include "support/kernel_double.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

@@ -83,6 +83,13 @@ inline void put(int fd, std::string_view bytes = "x") {
   checked(static_cast<int>(::write(fd, bytes.data(), bytes.size())), "write");
 }
 
+/// Writes until `fd` is not writable.
+inline void fill(int fd) {
+  const std::array<char, 4096> bytes = {};
+  while (::write(fd, bytes.data(), bytes.size()) > 0) {
+  }
+}
+
 /// What can be read without waiting; empty at the end of the stream as well.
 inline std::string take(int fd) {
   std::string all;

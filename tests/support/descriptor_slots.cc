@@ -9,12 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstdint>
-#include <stdexcept>
-#include <utility>
-
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

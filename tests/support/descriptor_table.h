@@ -54,6 +54,14 @@ class DescriptorsBefore {
   std::set<int> before_ = open_descriptors();
 };
 
+/// For tests that open thousands.
+inline void allow_many_descriptors() {
+  rlimit files = {};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /// While it lives, no descriptor can be opened: EMFILE. Only the call in question should be in its
 /// scope: the undefined behaviour sanitizer opens a pipe to look at a class that it sees first.
 class NoFreeDescriptor {

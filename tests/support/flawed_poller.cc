@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/flawed_poller.h"
 
-#include <cstddef>
-#include <map>
-#include <optional>
-#include <utility>
-#include <vector>
+#include <span>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {
@@ -20,14 +18,14 @@ class PollerDecorator : public Poller {
     sound_->modify(fd, interest, id);
   }
   void remove(int fd) override { sound_->remove(fd); }
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    sound_->wait(events, max_wait);
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    return sound_->wait(room, max_wait);
   }
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return sound_->capabilities();
   }
   [[nodiscard]] std::string_view name() const noexcept override { return sound_->name(); }
-  [[nodiscard]] int native_handle() const override { return sound_->native_handle(); }
+  [[nodiscard]] int native_handle() override { return sound_->native_handle(); }
 
  private:
   std::unique_ptr<Poller> sound_;
@@ -69,22 +67,22 @@ class ModifyKeepsTheOldId final : public PollerDecorator {
 class FullBatchLosesOne final : public PollerDecorator {
  public:
   using PollerDecorator::PollerDecorator;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    const std::size_t capacity = events.capacity();
-    std::vector<Event> found;
-    found.reserve(capacity + 1);
-    PollerDecorator::wait(found, max_wait);
-    if (found.size() > capacity) found.pop_back();
-    events.assign(found.begin(), found.end());
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    std::vector<Event> larger(room.size() + 1);
+    const auto found = PollerDecorator::wait(larger, max_wait);
+    const auto kept = found.first(std::min(found.size(), room.size()));
+    std::copy(kept.begin(), kept.end(), room.begin());
+    return room.first(kept.size());
   }
 };
 
 class WritableLostWhenReadable final : public PollerDecorator {
  public:
   using PollerDecorator::PollerDecorator;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    PollerDecorator::wait(events, max_wait);
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    const auto events = PollerDecorator::wait(room, max_wait);
     for (Event& event : events) event.ready.writable &= !event.ready.readable;
+    return events;
   }
 };
 
@@ -122,12 +120,15 @@ class RemovedEventsAreInherited final : public PollerDecorator {
       removed_.insert(reported_.extract(last));
     }
   }
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    PollerDecorator::wait(events, max_wait);
-    for (const Event& event : events) reported_[numbers_[event.id.slot]] = event.ready;
-    for (const Event& event : std::exchange(inherited_, {})) {
-      if (events.size() < events.capacity()) events.push_back(event);
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    std::size_t told = PollerDecorator::wait(room, max_wait).size();
+    for (const Event& event : room.first(told)) {
+      reported_[numbers_[event.id.slot]] = event.ready;
     }
+    for (const Event& event : std::exchange(inherited_, {})) {
+      if (told < room.size()) room[told++] = event;
+    }
+    return room.first(told);
   }
 
  private:

@@ -131,7 +131,7 @@ class Actor {
   [[nodiscard]] Reactor& reactor() { return *reactor_; }
 
  protected:
-  VirtualClock clock_;
+  Simulation clock_;
 
  private:
   Owned<Reactor> reactor_;

@@ -4,17 +4,12 @@
 // every poller, with its name, its parameter and the outcome, apart by tabs. A test of a suite with
 // types goes through the pollers by itself, and has a line for each of them.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <string>
-#include <string_view>
 
 #include "detent/poller.h"
 #include "detent/unique_fd.h"
 #include "support/conformance.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

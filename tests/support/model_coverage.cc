@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/model_coverage.h"
 
-#include <utility>
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

@@ -2,9 +2,9 @@
 #include "support/model_search.h"
 
 #include <span>
-#include <utility>
 
 #include "support/shrinking.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

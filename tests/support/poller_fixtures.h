@@ -7,12 +7,19 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "detent/poller.h"
+#include "support/wait_into.h"
 
 namespace detent::testing_support {
+
+/// Runs the suite once for each poller, so that a new poller needs no test of its own.
+#define DETENT_ON_EVERY_POLLER(suite)                                                         \
+  INSTANTIATE_TEST_SUITE_P(OnEveryPoller, suite, testing::ValuesIn(::detent::poller_names()), \
+                           [](const auto& param) { return std::string(param.param); })
 
 class PollerOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
@@ -25,7 +32,7 @@ class PollerOnEveryPoller : public testing::TestWithParam<std::string_view> {
 
   /// What a wait finds, which does not sleep unless told to.
   std::vector<Event>& poll(std::optional<Duration> max_wait = Duration::zero()) {
-    poller_->wait(events_, max_wait);
+    wait_into(events_, *poller_, max_wait);
     return events_;
   }
   /// The last report on `id` in a wait that does not sleep.

@@ -3,16 +3,12 @@
 
 #include <poll.h>
 
-#include <algorithm>
-#include <array>
-#include <climits>
-#include <system_error>
-#include <utility>
-
 #include "support/descriptor_slots.h"
 #include "support/errors.h"
 #include "support/poller_oracle.h"
 #include "support/readiness.h"
+#include "support/standard.h"
+#include "support/wait_into.h"
 
 namespace detent::testing_support {
 namespace {
@@ -296,7 +292,7 @@ Model::Reports Model::compare(std::size_t capacity) {
   events.reserve(capacity);
   begin_wait();
   look(true);
-  poller_.wait(events, Duration::zero());
+  wait_into(events, poller_, Duration::zero());
   look(false);
 
   ++coverage_.comparisons;

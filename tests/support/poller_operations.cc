@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/poller_operations.h"
 
-#include <random>
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

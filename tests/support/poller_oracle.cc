@@ -3,9 +3,8 @@
 
 #include <poll.h>
 
-#include <sstream>
-
 #include "support/printing.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 namespace {

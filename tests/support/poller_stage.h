@@ -4,8 +4,6 @@
 /// in a simulation. The tests see no difference.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -17,6 +15,7 @@
 #include "detent/poller.h"
 #include "detent/simulation.h"
 #include "support/connected_pair.h"
+#include "support/descriptor_table.h"
 
 namespace detent::testing_support {
 
@@ -42,10 +41,7 @@ class PollerStage {
 class KernelStage final : public PollerStage {
  public:
   explicit KernelStage(std::string_view name) : poller_(make_poller(name)) {
-    rlimit files = {};
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;  // a test opens thousands
-    ::setrlimit(RLIMIT_NOFILE, &files);
+    allow_many_descriptors();
   }
 
   Poller& poller() override { return *poller_; }
@@ -71,26 +67,25 @@ class SimulatedStage final : public PollerStage {
  public:
   SimulatedStage() { clock_.set_auto_advance(true); }
 
-  Poller& poller() override { return poller_; }
+  Poller& poller() override { return *poller_; }
   TimePoint now() override { return clock_.now(); }
 
   int open() override {
-    poller_.set_ready(++last_, {.writable = true});
+    clock_.set_ready(++last_, {.writable = true});
     return last_;
   }
   void make_readable(int fd) override {
-    poller_.set_ready(fd, {.readable = true, .writable = true});
+    clock_.set_ready(fd, {.readable = true, .writable = true});
   }
-  void take_all(int fd) override { poller_.set_ready(fd, {.writable = true}); }
+  void take_all(int fd) override { clock_.set_ready(fd, {.writable = true}); }
   void close_peer(int fd) override {
-    poller_.set_ready(fd,
-                      {.readable = true, .writable = true, .read_closed = true, .hangup = true});
+    clock_.set_ready(fd, {.readable = true, .writable = true, .read_closed = true, .hangup = true});
   }
-  void close(int fd) override { poller_.set_ready(fd, {.invalid = true}); }
+  void close(int fd) override { clock_.set_ready(fd, {.invalid = true}); }
 
  private:
-  VirtualClock clock_;
-  SimulatedPoller poller_{clock_};
+  Simulation clock_;
+  std::unique_ptr<Poller> poller_ = clock_.make_poller();
   int last_ = 1'000'000;
 };
 

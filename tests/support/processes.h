@@ -13,6 +13,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace detent::testing_support {
 
@@ -49,6 +50,15 @@ inline void wait_until_asleep(pid_t thread) {
     if (line.compare(end_of_name, 3, ") S") == 0) return;
     std::this_thread::yield();
   }
+}
+
+/// Does that in another thread when the calling one sleeps.
+template <class Act>
+[[nodiscard]] std::jthread when_asleep(Act act) {
+  return std::jthread([act = std::move(act), waiting = this_thread_number()]() mutable {
+    wait_until_asleep(waiting);
+    act();
+  });
 }
 
 }  // namespace detent::testing_support

@@ -16,13 +16,9 @@
 #include "detent/poller.h"
 #include "detent/reactor.h"
 #include "detent/simulation.h"
+#include "support/poller_fixtures.h"
 
 namespace detent::testing_support {
-
-/// Runs the suite once for each poller, so that a new poller needs no test of its own.
-#define DETENT_ON_EVERY_POLLER(suite)                                                         \
-  INSTANTIATE_TEST_SUITE_P(OnEveryPoller, suite, testing::ValuesIn(::detent::poller_names()), \
-                           [](const auto& param) { return std::string(param.param); })
 
 inline ReactorOptions on_poller(std::string_view name, Budgets budgets = {}) {
   return {.poller = make_poller(name), .budgets = budgets};
@@ -60,19 +56,19 @@ class SimulatedReactor : public testing::Test {
 
   void make(Budgets budgets = {}, std::optional<std::uint64_t> seed = std::nullopt) {
     reactor_.reset();
-    auto poller = std::make_unique<SimulatedPoller>(clock_, seed);
+    auto poller = clock_.make_poller(seed);
     poller_ = poller.get();
     reactor_ = std::make_unique<Reactor>(
         ReactorOptions{.poller = std::move(poller), .clock = &clock_, .budgets = budgets});
     trace_.reset();
     trace_ = std::make_unique<testing::ScopedTrace>(
-        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(poller_->seed()));
+        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(seed.value_or(clock_.seed())));
   }
 
   std::size_t turn() { return reactor_->dispatch(); }
 
-  VirtualClock clock_;
-  SimulatedPoller* poller_ = nullptr;
+  Simulation clock_;
+  Poller* poller_ = nullptr;
   std::unique_ptr<Reactor> reactor_;
 
  private:

@@ -3,10 +3,13 @@
 /// A poller that takes no more descriptors when a test says so, as a kernel at its limit does.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -40,15 +43,18 @@ class RefusingPoller final : public Poller {
     ended_.push_back({.id = id, .ready = {.invalid = true}});
   }
   void remove(int fd) override { sound_->remove(fd); }
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override {
-    if (ended_.empty()) return sound_->wait(events, max_wait);
-    events = std::exchange(ended_, {});
+  std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) override {
+    if (ended_.empty()) return sound_->wait(room, max_wait);
+    const auto told = room.first(std::min(room.size(), ended_.size()));
+    std::copy_n(ended_.begin(), told.size(), told.begin());
+    ended_.erase(ended_.begin(), ended_.begin() + static_cast<std::ptrdiff_t>(told.size()));
+    return told;
   }
   [[nodiscard]] Capabilities capabilities() const noexcept override {
     return sound_->capabilities();
   }
   [[nodiscard]] std::string_view name() const noexcept override { return sound_->name(); }
-  [[nodiscard]] int native_handle() const override { return sound_->native_handle(); }
+  [[nodiscard]] int native_handle() override { return sound_->native_handle(); }
 
  private:
   std::unique_ptr<Poller> sound_;

@@ -51,22 +51,22 @@ class SimulatedTimers : public testing::Test {
   void make(TimerServiceOptions options = {}, std::optional<std::uint64_t> seed = std::nullopt) {
     timers_.reset();
     reactor_.reset();
-    auto poller = std::make_unique<SimulatedPoller>(clock_, seed);
+    auto poller = clock_.make_poller(seed);
     poller_ = poller.get();
     reactor_ =
         std::make_unique<Reactor>(ReactorOptions{.poller = std::move(poller), .clock = &alarms_});
     timers_ = std::make_unique<TimerService>(*reactor_, options);
     trace_.reset();
     trace_ = std::make_unique<testing::ScopedTrace>(
-        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(poller_->seed()));
+        __FILE__, __LINE__, "DETENT_SEED=" + std::to_string(seed.value_or(clock_.seed())));
   }
 
   /// One turn that does not sleep; returns how many callbacks ran.
   std::size_t turn() { return reactor_->dispatch(); }
 
-  VirtualClock clock_;
+  Simulation clock_;
   RecordingClock alarms_{clock_};
-  SimulatedPoller* poller_ = nullptr;
+  Poller* poller_ = nullptr;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<TimerService> timers_;
 

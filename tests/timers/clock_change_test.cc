@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // TM7: timers on the wall clock when that is set, and who is told of it. What steady and boot
 // timers make of it, and of a machine that was suspended.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "detent/poller.h"
 #include "detent/simulation.h"
 #include "detent/timer_service.h"
@@ -21,6 +8,7 @@
 #include "support/kernel_view.h"
 #include "support/machine_clock.h"
 #include "support/shifted_clock.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -401,7 +389,7 @@ TEST_F(ClockChangeSimulated, TM7_ListeningLetsTheLoopSleep) {
 TEST_F(ClockChangeSimulated, TM7_AnAlarmThatRingsForEverDoesNotKeepTheLoopAwake) {
   const WallTimer timer = wall_->every(10s, record());
   const Handle handle = wall_->on_clock_change(note());
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   const std::uint64_t turns = reactor_->counters().turns;
   clock_.set_auto_advance(true);
   while (clock_.wall_now() < start_ + 1min) static_cast<void>(reactor_->run_once(1min));
@@ -413,7 +401,7 @@ TEST_F(ClockChangeSimulated, TM7_AnAlarmThatRingsForEverDoesNotKeepTheLoopAwake)
 
 TEST_F(ClockChangeSimulated, TM7_WithoutTheKernelsHelpAChangeIsFoundWithinASecond) {
   const Handle handle = wall_->on_clock_change(note());
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   for (int i = 0; i < 100; ++i) EXPECT_EQ(0U, turn());
   const WallTimer timer = wall_->at(start_ + 2h, record());
   clock_.advance(10s);
@@ -435,7 +423,7 @@ TEST_F(ClockChangeSimulated, TM7_AClockAtTheEndOfTheRangeOverflowsNothing) {
   const WallTimer first = wall_->at(start_, record());
   turn();
   const WallTimer never = wall_->at(WallTime::max(), record());
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   for (int i = 0; i < 100; ++i) turn();  // from here on the service looks for itself
   for (const WallTime far : {WallTime::min(), WallTime::max() - 1h, WallTime::min()}) {
     clock_.set_wall(far);
@@ -452,9 +440,9 @@ TEST_F(ClockChangeSimulated, TM7_AnAlarmThatRingsEarlyNowAndThenIsKept) {
   const WallTimer timer = wall_->at(start_ + 24h, record());
   const int fd = alarms_.last_fd;
   for (int i = 0; i < 1'000; ++i) {
-    poller_->set_ready(fd, {.readable = true});
+    clock_.set_ready(fd, {.readable = true});
     turn();
-    poller_->set_ready(fd, {});
+    clock_.set_ready(fd, {});
     clock_.advance(50ms);
   }
   EXPECT_EQ(made, alarms_.made);
@@ -482,7 +470,7 @@ class ClockChangeOnEveryPoller : public testing::TestWithParam<std::string_view>
 DETENT_ON_EVERY_POLLER(ClockChangeOnEveryPoller);
 
 TEST_P(ClockChangeOnEveryPoller, TM7_SIM1_AVirtualClockThatIsSetReachesTimersAndListeners) {
-  VirtualClock clock;
+  Simulation clock;
   Reactor reactor({.poller = make_poller(GetParam()), .clock = &clock});
   WallTimerService wall(reactor);
   const WallTime start = clock.wall_now();

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // A kernel whose timers ring up to a tick of 10 ms early, as NetBSD's were seen to do, played by
 // the double of kevent(): the clock decides, and the alarm is armed again for what is left.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <string_view>
-#include <vector>
-
 #include "detent/timer_fd.h"
 #include "detent/timer_service.h"
 #include "support/kernel_double.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {

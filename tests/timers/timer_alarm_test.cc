@@ -1,40 +1,27 @@
 // SPDX-License-Identifier: BSL-1.0
 // The one kernel timer of a service: when it is set, what its wake-ups mean, that it goes quiet.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <exception>
-#include <memory>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <vector>
-
 #include "detent/timer_service.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/kernel_view.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::message_of;
+using namespace testing_support;
 
-class TimerAlarm : public testing_support::SimulatedTimers {
+class TimerAlarm : public SimulatedTimers {
  protected:
   [[nodiscard]] Duration after_start(Duration d) const { return start_.time_since_epoch() + d; }
 
   const TimePoint start_ = clock_.now();
 };
 
-class TimerAlarmOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerAlarmOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerAlarmOnEveryPoller);
 
 // ---- TM9: when the alarm is set
@@ -222,13 +209,13 @@ TEST_F(TimerAlarm, TM1_AnAlarmThatRingsEarlyCallsNobodyAndIsSetAgain) {
   const Timer timer = timers_->after(10ms, [&] { ++calls; });
   clock_.pass(10ms - 1ns);
   const int before = alarms_.arms;
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(0, calls);
   EXPECT_EQ(before + 2, alarms_.arms);
   EXPECT_EQ(after_start(10ms), alarms_.deadline);
-  poller_->set_ready(alarms_.last_fd, {});
+  clock_.set_ready(alarms_.last_fd, {});
   clock_.pass(1ns);
   EXPECT_EQ(1U, turn());
   EXPECT_EQ(1, calls);
@@ -239,16 +226,16 @@ TEST_F(TimerAlarm, TM1_TM8_AnAlarmThatRingsEarlyForATickWithSlackIsSetForWhatTha
   Timer at_once = timers_->make([&] { ++calls; });
   const Timer tick = timers_->every({.period = 10ms, .slack = 5ms}, [&] { at_once.rearm(0ms); });
   clock_.pass(10ms);
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(1U, turn()) << "the tick, within its slack";
-  poller_->set_ready(alarms_.last_fd, {});
+  clock_.set_ready(alarms_.last_fd, {});
   EXPECT_EQ(1U, turn()) << "what it armed, though the alarm had not been due";
   EXPECT_EQ(1, calls);
 }
 
 TEST_F(TimerAlarm, TM1_AnAlarmThatRingsForNothingStaysDisarmed) {
   const Timer timer = timers_->make([] { FAIL(); });
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   EXPECT_EQ(0U, turn());
   EXPECT_EQ(std::nullopt, alarms_.deadline);
 }
@@ -282,7 +269,7 @@ TEST_F(TimerAlarm, TM1_ALateAlarmDoesNotHideTimersThatAreDueByNow) {
 std::set<int> timer_descriptors(const std::set<int>& of) {
   std::set<int> timers;
   for (const int fd : of) {
-    const std::string kind = testing_support::kind_of_descriptor(fd);
+    const std::string kind = kind_of_descriptor(fd);
     if (kind.find("timerfd") != std::string::npos) timers.insert(fd);
   }
   return timers;
@@ -290,18 +277,18 @@ std::set<int> timer_descriptors(const std::set<int>& of) {
 
 TEST_P(TimerAlarmOnEveryPoller, TM9_AServiceHasOneTimerDescriptorHoweverManyTimersItHas) {
   DETENT_NEEDS_THE_REAL_KERNEL();
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   {
     Reactor reactor({.poller = make_poller(GetParam())});
     EXPECT_EQ(0U, timer_descriptors(before.opened_since()).size()) << "without a service, none";
-    const testing_support::DescriptorsBefore before_the_service;
+    const DescriptorsBefore before_the_service;
     TimerService timers(reactor);
     std::vector<Timer> handles;
     for (int i = 0; i < 1'000; ++i) handles.push_back(timers.every(1s + i * 1ms, [] {}));
     EXPECT_EQ(1U, before_the_service.opened_since().size());
     EXPECT_EQ(1U, timer_descriptors(before_the_service.opened_since()).size());
     const int fd = *before_the_service.opened_since().begin();
-    EXPECT_TRUE(testing_support::is_close_on_exec(fd));
+    EXPECT_TRUE(is_close_on_exec(fd));
   }
   EXPECT_TRUE(before.opened_since().empty());
 }
@@ -312,7 +299,7 @@ TEST_P(TimerAlarmOnEveryPoller, TM9_TheDescriptorIsUnreadableAfterEachWakeUpWith
     Timer far;
     if (with_another) far = timers_->after(1h, [] {});
     const Timer timer = timers_->after(1ms, [] {});
-    testing_support::wait_until_readable(alarm);
+    wait_until_readable(alarm);
     EXPECT_EQ(1U, reactor_.run_once());
     EXPECT_FALSE(is_readable(alarm));
     EXPECT_EQ(0U, reactor_.dispatch());
@@ -354,7 +341,7 @@ TEST_P(TimerAlarmOnEveryPoller, AServiceThatGetsNoDescriptorIsAnErrorThatNamesTh
   { const TimerService allowed(reactor_); }
   std::exception_ptr refusal;
   {
-    const testing_support::NoFreeDescriptor none;
+    const NoFreeDescriptor none;
     try {
       TimerService refused(reactor_);
     } catch (...) {
@@ -376,13 +363,13 @@ TEST_P(TimerAlarmOnEveryPoller, AServiceThatGetsNoDescriptorIsAnErrorThatNamesTh
 TEST_P(TimerAlarmOnEveryPoller, TM7_TheSteadyServicesKernelTimerIsOnTheMonotonicClock) {
   DETENT_NEEDS_THE_REAL_KERNEL();
   const Timer timer = timers_->after(1h, [] {});
-  const std::string info = testing_support::descriptor_info(clock_.last_fd);
+  const std::string info = descriptor_info(clock_.last_fd);
   EXPECT_NE(std::string::npos, info.find("clockid: 1\n")) << info;
 }
 
 // Real descriptors with a time that a test moves.
 TEST_P(TimerAlarmOnEveryPoller, SIM1_TheVirtualClockRingsOnRealPollersToo) {
-  VirtualClock clock;
+  Simulation clock;
   Reactor reactor({.poller = make_poller(GetParam()), .clock = &clock});
   TimerService timers(reactor);
   std::vector<Duration> calls;

@@ -1,41 +1,30 @@
 // SPDX-License-Identifier: BSL-1.0
 // What timers cost, counted and not timed: allocations, memory, system calls.
-#include <gtest/gtest.h>
 #include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <optional>
-#include <random>
-#include <vector>
-
-#include "detent/timer_queue.h"
 #include "detent/timer_service.h"
 #include "support/allocations.h"
 #include "support/kernel_double.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "support/system_calls.h"
 #include "support/timer_fixtures.h"
+#include "timer_queue.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::allocations_in;
-using testing_support::system_calls_of;
-using testing_support::SystemCalls;
+using namespace testing_support;
 
 constexpr int kMany = 10'000;
 
 // ---- allocations
 
-class TimerAllocations : public testing_support::SimulatedTimers {};
-class TimerAllocationsOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerAllocations : public SimulatedTimers {};
+class TimerAllocationsOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerAllocationsOnEveryPoller);
 
 TEST_P(TimerAllocationsOnEveryPoller, TenThousandOneShotsThatRearmThemselvesAllocateNothing) {
@@ -66,7 +55,7 @@ TEST_P(TimerAllocationsOnEveryPoller, TenThousandRearmsAllocateNothing) {
 }
 
 TEST_F(TimerAllocations, AThousandTimersTickingTenThousandTimesAllocateNothing) {
-  std::mt19937_64 random(poller_->seed());
+  std::mt19937_64 random(clock_.seed());
   std::vector<Timer> handles;
   std::int64_t ticks = 0;
   for (int i = 0; i < 1'000; ++i) {
@@ -128,7 +117,7 @@ TEST_F(TimerAllocations, RunningOutOfMemoryWhileArmingLeavesTheServiceAsItWas) {
   int refused = 0;
   for (int i = 0; i < 200; ++i) {
     try {
-      const testing_support::OutOfMemory out_of_memory;
+      const OutOfMemory out_of_memory;
       handles.push_back(timers_->every(1ms, [&] { ++calls; }));
     } catch (const std::bad_alloc&) {
       ++refused;
@@ -214,11 +203,11 @@ DETENT_ON_EVERY_POLLER(TimerSystemCallsOnEveryPoller);
 TEST_P(TimerSystemCallsOnEveryPoller, TM9_AWakeUpTakesNoMoreThanTwoTheWaitAndTheSettime) {
   constexpr int kWakeUps = 20;
   const std::optional<SystemCalls> calls = calls_of(kWakeUps);
-  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
+  if (!calls) GTEST_SKIP() << kUntraced;
   EXPECT_EQ(0U, calls->count(SYS_read)) << "the alarm is never read";
   ASSERT_EQ(1U, calls->count(SYS_timerfd_settime));
   const int settimes = calls->at(SYS_timerfd_settime);
-  const int waits = testing_support::total(*calls) - settimes;
+  const int waits = total(*calls) - settimes;
   EXPECT_GE(waits, kWakeUps);
   EXPECT_LE(waits, kWakeUps + 5) << "more only where the kernel woke early";
   // Fewer where this process was held up for a period: what has passed is not armed for.
@@ -236,8 +225,8 @@ TEST_P(TimerSystemCallsOnEveryPoller, TM9_ArmingForLaterAndRearmingMakeNone) {
       }
     };
   });
-  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
-  EXPECT_EQ(0, testing_support::total(*calls));
+  if (!calls) GTEST_SKIP() << kUntraced;
+  EXPECT_EQ(0, total(*calls));
 }
 
 TEST_P(TimerSystemCallsOnEveryPoller, TM9_ThousandTimersOfOneInstantTakeNoMoreThanOne) {
@@ -248,15 +237,15 @@ TEST_P(TimerSystemCallsOnEveryPoller, TM9_ThousandTimersOfOneInstantTakeNoMoreTh
     loop->reactor.run_once();  // the memory for a batch of this size is there now
     const TimePoint deadline = kernel_clock().now() + 1ms;
     for (Timer& timer : *handles) timer.rearm_at(deadline);
-    testing_support::be_busy_until(deadline);
+    be_busy_until(deadline);
     return [=] {
       const std::size_t ran = loop->reactor.run_once();
       if (ran != 1'000) ::_exit(1);  // which the parent reports
       static_cast<void>(handles);
     };
   });
-  if (!calls) GTEST_SKIP() << testing_support::kUntraced;
-  EXPECT_EQ(2, testing_support::total(*calls));
+  if (!calls) GTEST_SKIP() << kUntraced;
+  EXPECT_EQ(2, total(*calls));
 }
 
 }  // namespace

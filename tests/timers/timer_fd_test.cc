@@ -2,7 +2,6 @@
 #include "detent/timer_fd.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,23 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstdint>
 #include <ctime>
-#include <exception>
-#include <map>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
 
 #include "detent/poller.h"
 #include "detent/reactor.h"
+#include "support/conformance.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/kernel_double.h"
@@ -35,16 +22,13 @@
 #include "support/processes.h"
 #include "support/reactor_fixtures.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::descriptor_info;
-using testing_support::error_of;
-using testing_support::is_readable;
-using testing_support::message_of;
-using testing_support::wait_until_readable;
+using namespace testing_support;
 using Mode = TimerFd::Mode;
 using OnClockSet = TimerFd::OnClockSet;
 
@@ -102,16 +86,19 @@ TEST_P(TimerFdOnEveryClock, TM10_GoesByTheKernelsClockOfThatName) {
   const std::string line = "clockid: " + std::to_string(expected.at(GetParam())) + "\n";
   EXPECT_NE(std::string::npos, descriptor_info(timer.fd()).find(line))
       << descriptor_info(timer.fd());
-  EXPECT_TRUE(testing_support::is_close_on_exec(timer.fd()));
+  EXPECT_TRUE(is_close_on_exec(timer.fd()));
 }
 
 TEST_P(TimerFdOnEveryClock, TM10_ARelativeTimerIsNotEarly) {
   if (!is_granted()) GTEST_SKIP() << "needs CAP_WAKE_ALARM, or a kernel with such a clock";
   TimerFd timer(GetParam());
   const TimePoint before = kernel_clock().now();
-  timer.arm(5ms);
-  EXPECT_EQ(1U, timer.read());
-  EXPECT_GE(kernel_clock().now() - before, 5ms);
+  timer.arm(5ms, 2ms);
+  std::uint64_t count = 0;
+  for (int reads = 0; reads < 3; ++reads) {
+    count += timer.read();
+    EXPECT_GE(kernel_clock().now() - before, 5ms + static_cast<std::int64_t>(count - 1) * 2ms);
+  }
 }
 
 TEST_P(TimerFdOnEveryClock, TM10_AnAbsoluteTimerIsNotEarly) {
@@ -146,7 +133,7 @@ TEST_P(TimerFdOnEveryClock, TM10_AnInstantInThePastExpiresAtOnce) {
 // Drops the capability in a child, so that the answer does not depend on who runs the tests.
 TEST_P(TimerFdOnEveryClock, TM10_AnAlarmClockWithoutItsCapabilityIsAPermissionError) {
   DETENT_NEEDS_THE_REAL_KERNEL();  // timerfd's own ways
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([] {
+  EXPECT_TRUE(holds_in_a_forked_child([] {
     __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     std::array<__user_cap_data_struct, 2> data = {};
     ASSERT_EQ(0, ::syscall(SYS_capget, &header, data.data()));
@@ -185,12 +172,13 @@ TEST(TimerFd, TM10_ANonBlockingReadWithNothingDueReturnsZero) {
   EXPECT_EQ(0U, timer.read()) << "once";
 }
 
-TEST(TimerFd, TM10_BlockingIsTheDefaultAndModeIsTheDescriptors) {
+TEST(TimerFd, TM10_BlockingAndSteadyAreTheDefaultAndModeIsTheDescriptors) {
   DETENT_NEEDS_THE_REAL_KERNEL();  // timerfd's own ways
   const auto blocks = [](const TimerFd& timer) {
     return (::fcntl(timer.fd(), F_GETFL) & O_NONBLOCK) == 0;
   };
   EXPECT_TRUE(blocks(TimerFd()));
+  EXPECT_NE(std::string::npos, descriptor_info(TimerFd().fd()).find("clockid: 1\n"));
   EXPECT_TRUE(blocks(TimerFd(ClockId::wall)));
   EXPECT_FALSE(blocks(TimerFd(ClockId::wall, Mode::non_blocking)));
 }
@@ -256,15 +244,15 @@ TEST(TimerFd, TM10_ASignalDoesNotEndABlockingRead) {
   std::atomic<pid_t> reader_number = 0;
   std::uint64_t count = 0;
   std::thread reader([&] {
-    reader_number = testing_support::this_thread_number();
+    reader_number = this_thread_number();
     count = timer.read();
   });
   while (reader_number == 0) std::this_thread::yield();
   for (int i = 0; i < 5; ++i) {
-    testing_support::wait_until_asleep(reader_number);
+    wait_until_asleep(reader_number);
     ::pthread_kill(reader.native_handle(), SIGUSR1);
   }
-  testing_support::wait_until_asleep(reader_number);
+  wait_until_asleep(reader_number);
   timer.arm(0ns);
   reader.join();
   EXPECT_EQ(1U, count);
@@ -328,13 +316,13 @@ TEST(TimerFd, TM10_ADisarmedTimerNeverExpires) {
   TimerFd timer(ClockId::steady, Mode::non_blocking);
   timer.arm(10ms, 1ms);
   timer.disarm();
-  EXPECT_EQ(0, testing_support::poll_one(timer.fd(), POLLIN, 30));
+  EXPECT_EQ(0, poll_one(timer.fd(), POLLIN, 30));
   EXPECT_EQ(0U, timer.read());
   EXPECT_EQ(0ns, timer.remaining());
 }
 
 TEST(TimerFd, TM10_MovesAndClosesOnce) {
-  const testing_support::DescriptorsBefore before;
+  const DescriptorsBefore before;
   {
     TimerFd first;
     first.arm(1h);
@@ -352,7 +340,7 @@ TEST(TimerFd, TM10_ErrorsNameTheCall) {
   // Looked at later: the sanitizers need a descriptor to look at an exception.
   std::exception_ptr refusal;
   {
-    const testing_support::NoFreeDescriptor none;
+    const NoFreeDescriptor none;
     try {
       TimerFd timer;
     } catch (...) {
@@ -415,7 +403,7 @@ TEST(TimerFd, TM10_AReadAfterTheClockWasSetIsCancelled) {
   cancelled.arm_at(deadline, 0ns, OnClockSet::cancel);
   ignorant.arm_at(deadline);
   steady.arm_at(kernel_clock().now() + 1h);
-  { const testing_support::MovedMachineClock moved(1s); }
+  { const MovedMachineClock moved(1s); }
 
   EXPECT_TRUE(is_readable(cancelled.fd()));
   EXPECT_EQ(std::errc::operation_canceled, error_of([&] { cancelled.read(); }));
@@ -426,7 +414,7 @@ TEST(TimerFd, TM10_AReadAfterTheClockWasSetIsCancelled) {
 
 // ---- in a loop
 
-class TimerFdOnEveryPoller : public testing_support::ReactorOnEveryPoller {};
+class TimerFdOnEveryPoller : public ReactorOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerFdOnEveryPoller);
 
 TEST_P(TimerFdOnEveryPoller, TM10_IsAnOrdinaryDescriptorToWatch) {
@@ -443,6 +431,48 @@ TEST_P(TimerFdOnEveryPoller, TM10_IsAnOrdinaryDescriptorToWatch) {
   EXPECT_GE(kernel_clock().now(), first + 8ms);
   timer.disarm();
   EXPECT_EQ(0U, reactor_.run_once(20ms));
+}
+
+// What the HOWTO's select example does with one list for reading, writing and exceptions.
+class TimerFdAskedForMore : public TimerFdOnEveryPoller {
+ protected:
+  // Where a poller cannot wait for all, without that.
+  void watch(Interest interest) {
+    const auto start = [&] {
+      watch_ = reactor_.watch(timer_, interest, [this](Ready ready) { told_ = ready; });
+    };
+    if (GetParam() == "kqueue") {  // kqueue(2): the timer is a kqueue, which takes readers alone
+      EXPECT_DIFFERENCE(error_of(start) == std::errc::invalid_argument);
+      interest.writable = false;
+    }
+    if (!capabilities_.priority) {
+      EXPECT_UNSUPPORTED(start());
+      interest.priority = false;
+    }
+    start();
+  }
+
+  TimerFd timer_{ClockId::steady, Mode::non_blocking};
+  Watch watch_;
+  Ready told_;
+};
+DETENT_ON_EVERY_POLLER(TimerFdAskedForMore);
+
+TEST_P(TimerFdAskedForMore, T29_ItNeverBecomesWritableOrExceptional) {
+  watch({.writable = true, .priority = true});
+  timer_.arm(1ns);
+  EXPECT_EQ(0U, reactor_.run_once(1ms)) << "though it has expired";
+  EXPECT_EQ(1U, timer_.read());
+}
+
+TEST_P(TimerFdAskedForMore, T30_AskedForEverythingItReportsReadableAlone) {
+  watch({.readable = true, .writable = true, .priority = true});
+  EXPECT_EQ(0U, turn());
+  timer_.arm(1ns);
+  EXPECT_EQ(1U, reactor_.run_once(10s));
+  EXPECT_EQ(told_, Ready{.readable = true});
+  EXPECT_EQ(1U, timer_.read());
+  EXPECT_EQ(0U, turn());
 }
 
 TEST_P(TimerFdOnEveryPoller, TM10_IsReadableUntilItIsReadOrArmedAnew) {

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The rows of the table of lifetimes that timer services have, and what only they have.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <chrono>
-#include <cstdlib>
-#include <memory>
-#include <string_view>
-#include <thread>
-#include <type_traits>
-#include <utility>
-
 #include "detent/timer_service.h"
 #include "support/lifetime_table.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -107,7 +97,7 @@ TEST_F(TimerLifetime, L3_AOneShotThatFiredKeepsItsCapturesUntilItsHandleGoes) {
   EXPECT_TRUE(captures.expired());
 }
 
-TEST_F(TimerLifetime, CB_12_ACallbackMayMoveTheHandleItBelongsTo) {
+TEST_F(TimerLifetime, L2_ACallbackMayMoveTheHandleItBelongsTo) {
   int calls = 0;
   Timer first;
   Timer second;
@@ -145,7 +135,7 @@ TEST_F(TimerLifetime, L5_ATimerThatOutlivedItsServiceIgnoresChanges) {
 TEST_F(TimerLifetime, L2_AWallServiceMayBeDestroyedAfterItGaveUpItsAlarm) {
   auto wall = std::make_unique<WallTimerService>(*reactor_);
   const Handle handle = wall->on_clock_change([&wall](const ClockChange&) { wall.reset(); });
-  poller_->set_ready(alarms_.last_fd, {.readable = true});
+  clock_.set_ready(alarms_.last_fd, {.readable = true});
   for (int i = 0; i < 100; ++i) turn();
   clock_.set_wall(clock_.wall_now() + 1h);
   clock_.advance(1s);

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Several timers in one turn: their order, what belongs to the batch, what a turn leaves over.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <set>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_service.h"
 #include "support/connected_pair.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -84,6 +74,30 @@ TEST_F(TimerOrder, TM2_OneShotsAndPeriodicTimersShareOneOrder) {
   expect_turn("ba");  // the periodic one was armed for 20 ms after the other
 }
 
+// The HOWTO's three timers. One is armed for its next tick when it ticks, so the longer its period,
+// the earlier it was armed for an instant that it shares.
+TEST_F(TimerOrder, T12_ExpiriesOfOneInstantAreOneBatchInTheOrderOfArming) {
+  std::vector<std::string> batches;
+  std::uint64_t turn_of_the_batch = 0;
+  const TimePoint start = clock_.now();
+  std::vector<Timer> handles;
+  for (int i = 1; i <= 3; ++i) {
+    handles.push_back(timers_->every(i * 250ms, [&, i](const Tick& tick) {
+      if (std::exchange(turn_of_the_batch, reactor_->turn()) != reactor_->turn()) {
+        batches.push_back(std::to_string((tick.scheduled - start) / 1ms) + ":");
+      }
+      EXPECT_EQ(tick.scheduled, tick.now);
+      EXPECT_EQ(1U, tick.expirations);
+      batches.back() += " " + std::to_string(i);
+    }));
+  }
+  clock_.advance(3s);
+  const std::vector<std::string> expected = {"250: 1",    "500: 2 1",    "750: 3 1", "1000: 2 1",
+                                             "1250: 1",   "1500: 3 2 1", "1750: 1",  "2000: 2 1",
+                                             "2250: 3 1", "2500: 2 1",   "2750: 1",  "3000: 3 2 1"};
+  EXPECT_EQ(expected, batches);
+}
+
 TEST_P(TimerOrderOnEveryPoller, TM2_IsByDeadlineThenByArming) {
   std::string calls;
   const TimePoint start = kernel_clock().now();
@@ -150,12 +164,12 @@ TEST_F(TimerOrder, TM2_ZeroDelayFromADescriptorIsTheNextTurnOnBothSidesOfTheAlar
     Timer b;
     const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) {
       calls_ += 'w';
-      poller_->set_ready(kDescriptor, {});
+      clock_.set_ready(kDescriptor, {});
       b = after(0ns, 'b');
     });
     const Timer a = after(10ms, 'a');
     clock_.pass(10ms);
-    poller_->set_ready(kDescriptor, {.readable = true});
+    clock_.set_ready(kDescriptor, {.readable = true});
     calls_.clear();
     EXPECT_EQ(2U, turn());
     orders.insert(calls_);
@@ -171,11 +185,11 @@ TEST_F(TimerOrder, TM2_RearmingADueTimerFromADescriptorPutsItOffToTheNextTurn) {
     Timer a = after(10ms, 'a');
     const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) {
       calls_ += 'w';
-      poller_->set_ready(kDescriptor, {});
+      clock_.set_ready(kDescriptor, {});
       a.rearm(0ns);
     });
     clock_.pass(10ms);
-    poller_->set_ready(kDescriptor, {.readable = true});
+    clock_.set_ready(kDescriptor, {.readable = true});
     calls_.clear();
     turn();
     orders.insert(calls_);
@@ -430,7 +444,7 @@ TEST_F(TimerBudget, O2_DescriptorsAreServedBetweenTheTurns) {
   for (char letter = 'a'; letter <= 'g'; ++letter) handles.push_back(after(10ms, letter));
   int served = 0;
   const Watch watch = reactor_->watch(kDescriptor, {.readable = true}, [&](Ready) { ++served; });
-  poller_->set_ready(kDescriptor, {.readable = true});
+  clock_.set_ready(kDescriptor, {.readable = true});
   clock_.pass(10ms);
   for (const int turns : {1, 2, 3}) {
     turn();
@@ -581,8 +595,8 @@ TEST_F(TimerOrder, O6_WhenAllThatAThrowLeftOverIsCancelledNothingIsCalled) {
 
 TEST_F(TimerOrder, O6_AHandlerForExceptionsLetsTheLoopGoOn) {
   int handled = 0;
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock),
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(),
                    .clock = &clock,
                    .on_exception = [&](const std::exception_ptr&, const Name&) { ++handled; }});
   TimerService timers(reactor);

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // Timers that tick: their grid, what becomes of missed ticks, and changes from inside a tick.
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <random>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_fd.h"
 #include "detent/timer_service.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::be_busy_until;
+using namespace testing_support;
 
 // What one call was told, in time since the test began.
 struct Told {
@@ -32,7 +23,7 @@ void PrintTo(const Told& told, std::ostream* out) {
        << told.expirations << " times";
 }
 
-class TimerPeriodic : public testing_support::SimulatedTimers {
+class TimerPeriodic : public SimulatedTimers {
  protected:
   auto record() {
     return [this](const Tick& tick) {
@@ -50,7 +41,7 @@ class TimerPeriodic : public testing_support::SimulatedTimers {
   std::vector<Told> told_;
 };
 
-class TimerPeriodicOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerPeriodicOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerPeriodicOnEveryPoller);
 
 // ---- TM3: the grid
@@ -163,7 +154,7 @@ TEST_F(TimerPeriodic, TM3_AMillisecondsGridHoldsForMillionsOfTicksAndTheYearAfte
 }
 
 TEST_F(TimerPeriodic, TM3_RandomLatenessNeverMovesTheGridNorLosesACount) {
-  std::mt19937_64 random(poller_->seed());
+  std::mt19937_64 random(clock_.seed());
   constexpr Duration kPeriod = 1'000ns;
   std::int64_t n = 0;
   const Timer timer = timers_->every(kPeriod, [&](const Tick& tick) {

@@ -2,41 +2,41 @@
 // One timer at a time: when it is called, with what, and what its handle can do.
 #include "detent/timer_service.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <optional>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
+#include "detent/timer_fd.h"
+#include "detent/untyped_timers.h"
+#include "support/descriptor_table.h"
 #include "support/errors.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
 namespace {
 
 using namespace std::chrono_literals;
-using testing_support::be_busy_until;
-using testing_support::message_of;
+using namespace testing_support;
 
 static_assert(!std::is_copy_constructible_v<Timer> && !std::is_copy_assignable_v<Timer>);
 static_assert(std::is_nothrow_move_constructible_v<Timer> &&
               std::is_nothrow_move_assignable_v<Timer>);
 static_assert(!std::is_copy_constructible_v<TimerService>);
 static_assert(std::is_same_v<Tick, TimerService::TickType>);
+template <class Time>
+concept Delays = requires(TimerService& timers, Time time) {
+  timers.after(time, [] {});
+};
+template <class Time>
+concept Repeats = requires(TimerService& timers, Time time) {
+  timers.every(time, [] {});
+};
+static_assert(!Delays<int> && !Delays<double> && !Repeats<int> && !Repeats<double>,
+              "no unit is the default");
+static_assert(Delays<std::chrono::microseconds> && Repeats<std::chrono::seconds>);
 
 constexpr Duration kDay = std::chrono::hours(24);
 
-class TimerServiceSimulated : public testing_support::SimulatedTimers {};
-class TimerServiceOnEveryPoller : public testing_support::TimersOnEveryPoller {};
+class TimerServiceSimulated : public SimulatedTimers {};
+class TimerServiceOnEveryPoller : public TimersOnEveryPoller {};
 DETENT_ON_EVERY_POLLER(TimerServiceOnEveryPoller);
 
 // ---- TM1: never early
@@ -228,8 +228,8 @@ TEST(TimerServiceRange, TM6_LongDelaysAreExact) {
   for (const Duration length : lengths) {
     SCOPED_TRACE(length.count());
     int calls = 0;
-    VirtualClock clock;
-    Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+    Simulation clock;
+    Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
     TimerService timers(reactor);
     const Timer timer = timers.after(length, [&] { ++calls; });
     clock.advance(length - 1ns);
@@ -341,6 +341,42 @@ TEST_P(TimerServiceOnEveryPoller, TM2_InstantsInThePastAreCalledInTheNextTurn) {
   const Timer c = timers_->after(0ns, [&] { calls += 'c'; });
   EXPECT_EQ(3U, reactor_.run_once());
   EXPECT_EQ("abc", calls);
+}
+
+TEST_P(TimerServiceOnEveryPoller, T9_NoDescriptorLeaksWhenAnExceptionFlies) {
+  const DescriptorsBefore before;
+  const auto use = [] {
+    TimerFd timer(ClockId::wall);
+    Reactor reactor({.poller = make_poller(GetParam())});
+    TimerService timers(reactor);
+    const Watch watch = reactor.watch(timer, {.readable = true},
+                                      [](Ready) { throw std::runtime_error("in the program"); });
+    const Timer tick = timers.every(1h, [] {});
+    timer.arm(0ns);
+    reactor.run();
+  };
+  EXPECT_THROW(use(), std::runtime_error);
+  EXPECT_TRUE(before.opened_since().empty());
+}
+
+// ---- TM7: one engine for all clocks
+
+TEST_F(TimerServiceSimulated, TM7_TheEngineCountsNanosecondsOfItsOwnClock) {
+  clock_.suspend(1h);  // from here on no two clocks show the same
+  for (const ClockId id : {ClockId::steady, ClockId::boot, ClockId::wall}) {
+    const auto timers = UntypedTimers::make(*reactor_, id, 1);
+    UntypedTick told = {};
+    const auto note = [&told](const UntypedTick& tick) { told = tick; };
+    const HandlerId timer = timers->add("a test", note, {});
+    const Duration deadline = timers->deadline_after(10ms);
+    timers->start(timer.slot, deadline);
+    clock_.advance(30ms);
+    EXPECT_EQ(deadline, told.scheduled);
+    EXPECT_EQ(deadline + 20ms, timers->clock_now());
+    EXPECT_EQ(1U, told.expirations);
+    timers->end();
+    EXPECT_EQ(HandlerId{}, timers->add("a test", note, {})) << "it drops what comes now";
+  }
 }
 
 // ---- the handle
@@ -511,46 +547,24 @@ struct OwnLoop {
   std::optional<Timer> timer{timers->after(1s, [] {})};
 };
 
-TEST(TimerServiceDeathTest, O7_CancellingOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timer->cancel(); }).join();
-      },
-      "Handle::cancel.*another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_AskingWhatRemainsOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { static_cast<void>(loop.timer->remaining()); }).join();
-      },
-      "Timer::remaining.*another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_DestroyingAHandleOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timer.reset(); }).join();
-      },
-      "another thread");
-}
-
-TEST(TimerServiceDeathTest, O7_DestroyingTheServiceOnAnotherThreadEndsTheProgram) {
-  EXPECT_DEATH(
-      {
-        OwnLoop loop;
-        std::thread([&] { loop.timers.reset(); }).join();
-      },
-      "~TimerService.*another thread");
+TEST(TimerServiceDeathTest, O7_WhatMayNotThrowEndsTheProgramOnAnotherThread) {
+  const auto on_another_thread = [](void (*act)(OwnLoop&)) {
+    OwnLoop loop;
+    std::thread(act, std::ref(loop)).join();
+  };
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timer->cancel(); }),
+               "Handle::cancel.*another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { static_cast<void>(loop.timer->remaining()); }),
+               "Timer::remaining.*another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timer.reset(); }), "another thread");
+  EXPECT_DEATH(on_another_thread([](OwnLoop& loop) { loop.timers.reset(); }),
+               "~TimerService.*another thread");
 }
 
 TEST_P(TimerServiceOnEveryPoller, O8_AForkedChildIsRefusedAndLeavesTheParentAlone) {
   int calls = 0;
   std::optional<Timer> timer = timers_->after(5ms, [&] { ++calls; });
-  EXPECT_TRUE(testing_support::holds_in_a_forked_child([&] {
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
     EXPECT_THROW(static_cast<void>(timers_->after(1ms, [] {})), std::logic_error);
     EXPECT_THROW(timer->rearm(1h), std::logic_error);
     EXPECT_THROW(timer->disarm(), std::logic_error);

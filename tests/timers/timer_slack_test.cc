@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // TM8: slack is asked for, timer by timer; a tick comes within it, and wake-ups are shared.
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <random>
-#include <stdexcept>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "detent/timer_service.h"
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {
@@ -106,14 +96,14 @@ TEST_F(TimerSlack, TM8_OneThatHasToWaitForAnotherSharesThatOnesWakeUp) {
 }
 
 TEST_F(TimerSlack, TM8_RandomTimersAreCalledWithinTheirSlackAndWakeTheLoopNoOftenerThanWithout) {
-  std::mt19937_64 random(poller_->seed());
+  std::mt19937_64 random(clock_.seed());
   const auto pick = [&random](std::uint64_t most) {
     return Duration(1ms) * static_cast<std::int64_t>(random() % most);
   };
   int wakeups[2] = {};
   for (const bool with_slack : {false, true}) {
     make();
-    random.seed(poller_->seed());
+    random.seed(clock_.seed());
     const TimePoint start = clock_.now();
     std::vector<Timer> timers;
     std::vector<std::int64_t> ticks(50);

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What docs/timers.md shows, compiled and run.
-#include <gtest/gtest.h>
-
-#include <cstdint>
-
+#include "support/standard.h"
 #include "support/timer_fixtures.h"
 
 namespace detent {

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "wall_offset.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <utility>
-#include <vector>
-
 #include "detent/simulation.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
@@ -53,51 +44,51 @@ class ScriptedClock final : public Clock {
 };
 
 TEST(WallOffset, TM7_IsWallTimeMinusSteadyTime) {
-  VirtualClock clock;
+  Simulation clock;
   const WallOffset offset(clock);
   EXPECT_EQ(clock.wall_now().time_since_epoch() - clock.now().time_since_epoch(), offset.value());
 }
 
 TEST(WallOffset, TM7_TellsAChangeOnceAndToTheNanosecond) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
-  EXPECT_FALSE(offset.look());
+  EXPECT_FALSE(offset.measure());
   clock.pass(1h);
-  EXPECT_FALSE(offset.look()) << "time that passes is no change";
+  EXPECT_FALSE(offset.measure()) << "time that passes is no change";
   const Duration before = offset.value();
   for (const Duration jump : {Duration(1ns), Duration(-1ns), Duration(24h), Duration(-24h)}) {
     const Duration old = offset.value();
     clock.set_wall(clock.wall_now() + jump);
-    const std::optional<ClockChange> change = offset.look();
+    const std::optional<ClockChange> change = offset.measure();
     ASSERT_TRUE(change);
     EXPECT_EQ(old, change->old_offset);
     EXPECT_EQ(old + jump, change->new_offset);
-    EXPECT_FALSE(offset.look());
+    EXPECT_FALSE(offset.measure());
   }
   EXPECT_EQ(before, offset.value());
 }
 
 TEST(WallOffset, TM7_ASuspendIsAChange) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
   clock.suspend(8h);
-  const std::optional<ClockChange> change = offset.look();
+  const std::optional<ClockChange> change = offset.measure();
   ASSERT_TRUE(change);
   EXPECT_EQ(8h, change->new_offset - change->old_offset);
 }
 
 TEST(WallOffset, TM6_AJumpFromOneEndOfTimeToTheOtherIsAChangeAndOverflowsNothing) {
-  VirtualClock clock;
+  Simulation clock;
   WallOffset offset(clock);
   for (const WallTime t : {WallTime::min(), WallTime::max(), WallTime::min(), WallTime()}) {
     const Duration old = offset.value();
     clock.set_wall(t);
-    const std::optional<ClockChange> change = offset.look();
+    const std::optional<ClockChange> change = offset.measure();
     ASSERT_TRUE(change);
     EXPECT_EQ(old, change->old_offset);
     EXPECT_EQ(saturating_subtract(t.time_since_epoch(), clock.now().time_since_epoch()),
               change->new_offset);
-    EXPECT_FALSE(offset.look());
+    EXPECT_FALSE(offset.measure());
   }
 }
 
@@ -105,7 +96,7 @@ TEST(WallOffset, TM6_AJumpFromOneEndOfTimeToTheOtherIsAChangeAndOverflowsNothing
 TEST(WallOffset, TM7_AThreadThatIsHeldUpBetweenTwoReadingsTriesAgain) {
   const ScriptedClock clock({0s, 0s, 0s, 1s, 1s, 1s}, {100s, 101s, 101s});
   WallOffset offset(clock);
-  EXPECT_FALSE(offset.look());
+  EXPECT_FALSE(offset.measure());
   EXPECT_EQ(3U, clock.readings()) << "one, then another after the one that took a second";
   EXPECT_EQ(100s, offset.value());
 }
@@ -115,22 +106,22 @@ TEST(WallOffset, TM7_WhatTheReadingLeavesInDoubtIsNoChange) {
   const ScriptedClock clock({0s, 0s, 10s, 12s, 20s, 22s, 30s, 32s, 40s, 42s},
                             {100s, 110s, 120s, 130s, 140s});
   WallOffset offset(clock);
-  EXPECT_FALSE(offset.look());
+  EXPECT_FALSE(offset.measure());
 }
 
 TEST(WallOffset, TM7_WhatTheClocksMayComeApartByThemselvesIsNoChange) {
   const ScriptedClock slow({0s, 0s, 1'000s}, {100s, 1'105s}, 100ms);
   WallOffset offset(slow);
-  EXPECT_FALSE(offset.look());
-  EXPECT_EQ(105s, offset.value()) << "where the next look starts from";
+  EXPECT_FALSE(offset.measure());
+  EXPECT_EQ(105s, offset.value()) << "where the next measurement starts from";
   const ScriptedClock set({0s, 0s, 1'000s}, {100s, 1'106s}, 100ms);
   WallOffset other(set);
-  EXPECT_TRUE(other.look());
+  EXPECT_TRUE(other.measure());
 }
 
 TEST(WallOffset, TM7_TheKernelsClocksDoNotChangeWhileNobodySetsThem) {
   WallOffset offset(kernel_clock());
-  for (int i = 0; i < 10'000; ++i) ASSERT_FALSE(offset.look());
+  for (int i = 0; i < 10'000; ++i) ASSERT_FALSE(offset.measure());
 }
 
 }  // namespace

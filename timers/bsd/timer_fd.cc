@@ -32,7 +32,7 @@ struct TimerFd::State {
   ClockId clock = own_clock;  // by which `next` goes
   std::optional<Duration> next;  // since the clock's epoch; none: disarmed
   Duration interval = {};
-  std::optional<WallOffset> looked;  // cancel when the wall clock was set since
+  std::optional<WallOffset> offset;  // cancel when the wall clock was set since
 };
 
 TimerFd::Setting TimerFd::State::set(ClockId by, std::optional<Duration> deadline, Duration period,
@@ -43,8 +43,8 @@ TimerFd::Setting TimerFd::State::set(ClockId by, std::optional<Duration> deadlin
   clock = by;
   next = deadline;
   interval = period;
-  looked.reset();
-  if (cancel) looked.emplace(kernel_clock());
+  offset.reset();
+  if (cancel) offset.emplace(kernel_clock());
   wake_at_next();
   return before;
 }
@@ -70,7 +70,7 @@ std::uint64_t TimerFd::State::take_expirations() {
   return static_cast<std::uint64_t>(passed) + 1;
 }
 
-bool TimerFd::State::take_cancellation() { return looked && looked->look().has_value(); }
+bool TimerFd::State::take_cancellation() { return offset && offset->measure().has_value(); }
 
 void TimerFd::Delete::operator()(State* state) const noexcept { delete state; }
 

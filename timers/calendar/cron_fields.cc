@@ -69,7 +69,7 @@ NumberSet by_weekday(const CronFields& fields, const Month& month) {
   return set;
 }
 
-// As cron(8) has it: when both are given, either will do.
+// When both are given, either will do. Vixie's cron wants both if one begins with `*`.
 NumberSet dates_in(const CronFields& fields, chrono::year y, chrono::month m) {
   if (!has(fields.months, static_cast<int>(static_cast<unsigned>(m)))) return 0;
   const Month month(y, m);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Time: the types, and the one seam through which the library learns it.
+/// The one seam through which the library learns the time, and makes alarms.
 ///
 ///     detent::TimePoint deadline = detent::kernel_clock().now() + 250ms;
 ///
-/// Everything is integer nanoseconds. Replace the Clock (see simulation.h) and a whole program
-/// runs on a time that a test moves by hand.
+/// Replace the Clock (see simulation.h) and a whole program runs on a time that a test moves by
+/// hand.
 #pragma once
 
 #include <chrono>
@@ -15,23 +15,9 @@
 
 #include "detent/callback.h"
 #include "detent/handle.h"
+#include "detent/time.h"
 
 namespace detent {
-
-using Duration = std::chrono::nanoseconds;
-/// Time that never jumps and stands still while the machine is suspended (CLOCK_MONOTONIC).
-using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
-/// The time of day, which is set now and then (CLOCK_REALTIME).
-using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
-/// Names the steady clock that goes on while the machine is suspended (CLOCK_BOOTTIME).
-struct BootClock {
-  using duration = Duration;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<BootClock>;
-  static constexpr bool is_steady = true;
-};
-using BootTime = BootClock::time_point;
 
 /// What became of the wall clock's distance from the steady one: wall time minus steady time, or
 /// the nearest end of the range where that would overflow.
@@ -39,30 +25,6 @@ struct ClockChange {
   Duration old_offset;
   Duration new_offset;
 };
-
-/// The sum, or the nearest end of the range where it would overflow.
-[[nodiscard]] constexpr Duration saturating_add(Duration a, Duration b) noexcept {
-  std::int64_t sum = 0;
-  if (!__builtin_add_overflow(a.count(), b.count(), &sum)) return Duration(sum);
-  return b < Duration::zero() ? Duration::min() : Duration::max();
-}
-template <class ClockT>
-[[nodiscard]] constexpr std::chrono::time_point<ClockT, Duration> saturating_add(
-    std::chrono::time_point<ClockT, Duration> t, Duration d) noexcept {
-  return std::chrono::time_point<ClockT, Duration>(saturating_add(t.time_since_epoch(), d));
-}
-/// The difference, or the nearest end of the range where it would overflow.
-[[nodiscard]] constexpr Duration saturating_subtract(Duration a, Duration b) noexcept {
-  std::int64_t difference = 0;
-  if (!__builtin_sub_overflow(a.count(), b.count(), &difference)) return Duration(difference);
-  return b < Duration::zero() ? Duration::max() : Duration::min();
-}
-template <class ClockT>
-[[nodiscard]] constexpr Duration saturating_subtract(
-    std::chrono::time_point<ClockT, Duration> a,
-    std::chrono::time_point<ClockT, Duration> b) noexcept {
-  return saturating_subtract(a.time_since_epoch(), b.time_since_epoch());
-}
 
 /// Which clock a timer goes by. The `_alarm` clocks wake a suspended machine; arming them takes
 /// the privilege CAP_WAKE_ALARM (timerfd_create(2)).

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
 /// Callbacks by number, where a callback may remove itself, or any other, while it runs.
+/// One file, since it is a template, and nobody else is to know how that is done.
 ///
 ///     detent::HandlerTable<void(int)> table;
 ///     detent::HandlerId id = table.add([&](int) { table.remove(id); });
 ///     table.call(id, 7);
 ///
-/// This file alone knows how that is done. Entries never move, so a callable runs in place.
+/// Entries never move, so a callable runs in place.
 /// Removing one makes its number stale at once; the callable itself is destroyed at once too,
 /// unless it is running: then when it returns or throws. Even the table may be destroyed then.
 #pragma once

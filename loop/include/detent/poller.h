@@ -4,9 +4,8 @@
 ///
 ///     auto poller = detent::make_poller();                 // epoll on Linux
 ///     poller->add(fd, {.readable = true}, {.slot = 1, .generation = 1});
-///     std::vector<detent::Event> events;
-///     poller->wait(events, 3s);
-///     for (const detent::Event& event : events) use(event.id.slot, event.ready);
+///     std::array<detent::Event, 64> room;
+///     for (const detent::Event& event : poller->wait(room, 3s)) use(event.id.slot, event.ready);
 ///
 /// A poller knows descriptors and numbers, nothing else: it calls nobody, owns no descriptor that
 /// it was given, and has no idea of time beyond the one wait.
@@ -16,11 +15,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
-#include "detent/clock.h"
 #include "detent/handler_id.h"
+#include "detent/time.h"
 
 namespace detent {
 
@@ -123,12 +123,13 @@ class Poller {
   /// Forgets `fd`, which may have been closed before. Not put off: closing it may follow.
   virtual void remove(int fd) = 0;
 
-  /// Applies changes, waits until something is ready or `max_wait` has passed, and replaces
-  /// `events` by what is ready: at most events.capacity() of it (64 is reserved when that is 0),
-  /// the rest at the following waits, none starved, and equal ones equally often. No max_wait waits
+  /// Applies changes, waits until something is ready or `max_wait` has passed, writes what is ready
+  /// into `room`, from its beginning, and returns that part. What finds no room is told at the
+  /// following waits, none starved, and equal ones equally often. No max_wait waits
   /// for ever; zero and less do not wait. Never returns early with nothing: signals do not end the
   /// wait, and where the kernel counts coarser than nanoseconds the time is rounded up. Allocates
-  /// nothing in steady state.
+  /// nothing in steady state. std::invalid_argument for no room at all; std::system_error where the
+  /// kernel fails, and then nothing was told.
   ///
   /// An event whose id is HandlerId{} reached nobody: the kernel reported a file that was closed
   /// under its number while a duplicate lives on; the poller has seen to it that this ends. An
@@ -137,7 +138,7 @@ class Poller {
   /// wait (poll, select), when it is changed, or, where a duplicate keeps the file alive and
   /// readable, within about a thousand waits (epoll). docs/semantics.md, L6, has it poller by
   /// poller.
-  virtual void wait(std::vector<Event>& events, std::optional<Duration> max_wait) = 0;
+  virtual std::span<Event> wait(std::span<Event> room, std::optional<Duration> max_wait) = 0;
 
   [[nodiscard]] virtual Capabilities capabilities() const noexcept = 0;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
@@ -145,7 +146,7 @@ class Poller {
   /// A descriptor that is readable while `wait` would find something, for use in another loop; it
   /// belongs to the poller. What has been read since may keep it readable until a `wait` has
   /// looked. not_supported where capabilities() says so.
-  [[nodiscard]] virtual int native_handle() const = 0;
+  [[nodiscard]] virtual int native_handle() = 0;
 };
 
 /// The pollers that this machine has, the default first. Asking has no side effect.

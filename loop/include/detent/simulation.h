@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// A clock that stands still until a test moves it, and a poller whose readiness a test decides:
-/// the way to test programs built on detent without sleeping.
+/// A world in which a test decides what time it is and what is ready: the way to test programs
+/// built on detent without sleeping.
 ///
-///     detent::VirtualClock clock;
-///     detent::Reactor reactor({.poller = std::make_unique<detent::SimulatedPoller>(clock),
-///                              .clock = &clock});
+///     detent::Simulation simulation;
+///     detent::Reactor reactor({.poller = simulation.make_poller(), .clock = &simulation});
 ///     detent::TimerService timers(reactor);
 ///     auto tick = timers.every(1s, [&] { ++count; });
-///     clock.advance(1h);                          // count is 3600 now, and no time has passed
+///     simulation.advance(1h);                     // count is 3600 now, and no time has passed
 ///
-/// A VirtualClock works with a real poller too, so that real sockets meet a virtual time.
+/// A loop may have a real poller and the simulation's time, so that real sockets meet it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <vector>
 
 #include "detent/clock.h"
@@ -26,11 +25,16 @@
 
 namespace detent {
 
-/// Starts at a fixed instant and moves only by the calls below. One thread. Must outlive its
-/// alarms and the loops made with it.
-class VirtualClock final : public Clock {
+/// The clock of its loops. Starts at a fixed instant; time passes only by the calls below. Loops
+/// share it, and run when it is moved, in the order in which they were made. One thread. Must
+/// outlive its alarms, its pollers and its loops.
+class Simulation final : public Clock {
  public:
-  VirtualClock();
+  /// The seed decides the order in which what is ready at once is told: see make_poller. Without
+  /// one $DETENT_SEED is used, else a random one. When the environment is ignored: see
+  /// make_poller() in poller.h.
+  explicit Simulation(std::optional<std::uint64_t> seed = std::nullopt);
+  ~Simulation() override;
 
   [[nodiscard]] TimePoint now() const noexcept override { return now_; }
   [[nodiscard]] BootTime boot_now() const noexcept override {
@@ -42,12 +46,11 @@ class VirtualClock final : public Clock {
   [[nodiscard]] std::unique_ptr<Alarm> make_alarm(ClockId id) override;
   [[nodiscard]] Handle attach(Callback<std::size_t()> run_due) override;
 
-  /// Lets `d` pass, `d` >= 0, stopping at each deadline on the way: the loops made with this clock
-  /// run until nothing is due, with now() exactly at the deadline, before time goes on. What a
-  /// callback throws leaves here, with time standing where it was thrown. Throws std::logic_error
-  /// inside a callback.
+  // ---- time
+  /// Lets `d` pass, `d` >= 0, stopping at each deadline on the way: the loops run until nothing is
+  /// due, with now() exactly at the deadline, before time goes on. What a callback throws leaves
+  /// here, with time standing where it was thrown. Throws std::logic_error inside a callback.
   void advance(Duration d);
-
   /// Lets `d` pass, `d` >= 0, while the loops do nothing: as in a callback that blocks that long.
   void pass(Duration d);
   /// As `pass`, with the machine asleep: boot and wall time go on, steady time stands still. Wall
@@ -55,15 +58,34 @@ class VirtualClock final : public Clock {
   void suspend(Duration d);
   /// Sets the wall clock, forward or backward. Wall alarms become readable, as the kernel's do.
   void set_wall(WallTime t);
-
-  /// Whether a wait of a SimulatedPoller that finds nothing ready lets time pass up to the next
+  /// Whether a wait of a simulated poller that finds nothing ready lets time pass up to the next
   /// deadline or the end of the wait. Off by default: then such a wait throws, since nothing would
   /// ever end it.
   void set_auto_advance(bool on) noexcept { auto_advance_ = on; }
 
+  // ---- readiness
+  /// A poller without a kernel: numbers stand for descriptors, and are ready when set_ready() says
+  /// so or, for an alarm of this clock, when its time has come. All of Poller's contract holds.
+  /// When several are ready at once their order is shuffled, so that no test comes to rely on it:
+  /// print seed() when a test fails, and set $DETENT_SEED to it to see the same order again. Where
+  /// a batch has no room for all, none is told twice before each was told once.
+  /// A seed given here is this poller's own.
+  [[nodiscard]] std::unique_ptr<Poller> make_poller(
+      std::optional<std::uint64_t> seed = std::nullopt);
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+  /// What `fd`, registered or not yet, is ready for from now on; {} for nothing. `invalid` acts as
+  /// a descriptor that was closed: it is reported once and ends the registration.
+  void set_ready(int fd, Ready ready);
+  /// Puts an event into the next wait as it is: a stale number, a spurious readiness.
+  void inject(Event event) { injected_.push_back(event); }
+
  private:
   friend class SimulatedPoller;
   class VirtualAlarm;
+  struct Readiness {
+    Ready ready;
+    std::uint64_t change = 0;  // which: an edge is told again after each
+  };
 
   void move_to(TimePoint t);
   void signal_expired();
@@ -71,7 +93,7 @@ class VirtualClock final : public Clock {
   void run_loops();
   std::size_t run_each_loop();
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
-  [[nodiscard]] std::uint64_t expiry(int alarm_fd) const noexcept;
+  [[nodiscard]] Readiness readiness(int fd) const;
 
   TimePoint now_;
   Duration suspended_ = {};
@@ -79,65 +101,13 @@ class VirtualClock final : public Clock {
   BootTime wall_set_at_;  // and when
   bool auto_advance_ = false;
   bool advancing_ = false;
-  std::uint64_t armings_ = 0;
+  std::uint64_t changes_ = 0;  // of readiness and of alarms
   std::vector<VirtualAlarm*> alarms_;
   HandlerList<std::size_t()> loops_;
-};
 
-/// A poller without a kernel: numbers stand for descriptors, and are ready when a test says so or,
-/// for a virtual alarm, when the clock does. All of Poller's contract holds. When several are ready
-/// at once their order is shuffled, so that no test comes to rely on it: print seed() when a test
-/// fails, and set $DETENT_SEED to it to see the same order again. Where a batch has no room for
-/// all, none is told twice before each was told once.
-class SimulatedPoller final : public Poller {
- public:
-  /// Without a seed $DETENT_SEED is used, else a random one. `clock` must outlive the poller. When
-  /// the environment is ignored: see make_poller.
-  explicit SimulatedPoller(VirtualClock& clock, std::optional<std::uint64_t> seed = std::nullopt);
-
-  /// What `fd`, registered or not yet, is ready for from now on; {} for nothing. `invalid` acts as
-  /// a descriptor that was closed: it is reported once and ends the registration.
-  void set_ready(int fd, Ready ready);
-  /// Puts an event into the next wait as it is: a stale number, a spurious readiness.
-  void inject(Event event) { injected_.push_back(event); }
-  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
-
-  void add(int fd, Interest interest, HandlerId id) override;
-  void modify(int fd, Interest interest, HandlerId id) override;
-  void remove(int fd) override;
-  void wait(std::vector<Event>& events, std::optional<Duration> max_wait) override;
-  [[nodiscard]] Capabilities capabilities() const noexcept override;
-  [[nodiscard]] std::string_view name() const noexcept override { return "simulated"; }
-  [[nodiscard]] int native_handle() const override;
-
- private:
-  struct Entry {
-    Interest interest;
-    HandlerId id;
-    Ready reported = {};       // edge: what has been told already
-    std::uint64_t expiry = 0;  // and of which arming of an alarm
-    bool silent = false;       // one-shot: fired
-    std::uint64_t lap = 0;     // the last in which it was told
-  };
-
-  Entry& entry_of(int fd, const char* call);
-  [[nodiscard]] Ready readiness(int fd) const;
-  void collect(std::vector<Event>& events);
-  void collect_injected(std::vector<Event>& events);
-  void choose_order();
-  void collect_lap(std::vector<Event>& events);
-  bool tell(int fd, std::vector<Event>& events);
-  [[nodiscard]] std::optional<Ready> report(int fd, Entry& entry) const;
-
-  VirtualClock& clock_;
-  std::uint64_t seed_;
-  std::mt19937_64 random_;
-  std::map<int, Entry> entries_;
-  std::map<int, Ready> ready_;
+  const std::uint64_t seed_;
+  std::map<int, Readiness> ready_;
   std::vector<Event> injected_;
-  std::vector<int> order_;
-  std::uint64_t lap_ = 0;  // in which each that is ready is told once, by however many waits
-  bool was_full_ = false;  // the last batch
 };
 
 }  // namespace detent

@@ -160,7 +160,13 @@ class Connection {
   [[nodiscard]] std::size_t left_to_read(const Served& served) noexcept;
   void on_peer_end(const Served& served);
   template <class Handler, class... Args>
-  void call(Handler& handler, Args&&... args);
+  void call(Handler& handler, Args&&... args) {
+    if (handlers_are_users_) {
+      tell(handler, std::forward<Args>(args)...);
+    } else if (handler) {
+      handler(*this, std::forward<Args>(args)...);
+    }
+  }
   void flush();
   void tell_drained(const Served& served);
   void send_end();

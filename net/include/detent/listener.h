@@ -79,7 +79,7 @@ class Listener {
   Watch watch();
   void cut() noexcept;
   std::size_t accept_ready(Ready ready);
-  std::error_code hand_over(const Call& call, Accepted accepted);
+  std::error_code hand_over(const Call& call, AcceptResult accepted);
   std::size_t rest(const Call& call, std::error_code error);
   void retry();
   void shed_one();

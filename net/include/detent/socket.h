@@ -14,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -76,7 +75,7 @@ struct ListenOptions {
   bool no_delay = true;       ///< Of the connections that it takes: see Socket::set_no_delay.
 };
 
-struct Accepted;
+struct AcceptResult;
 
 /// Owns one stream socket, which is non-blocking and close-on-exec. Move-only; a moved-from socket
 /// is empty, and its calls answer bad_file_descriptor.
@@ -112,10 +111,9 @@ class Socket final : public Transport {
   /// closed then.
   [[nodiscard]] static Socket adopt(UniqueFd fd);
 
-  /// Takes one connection from a listening socket. Nothing and no error: none is waiting. Nothing
-  /// and an error: accept(2) tells which say that one connection is lost, and which that the
-  /// program or the machine is at its limit.
-  [[nodiscard]] std::optional<Accepted> accept(std::error_code& error);
+  /// Takes one connection from a listening socket. accept(2) tells which errors say that one
+  /// connection is lost, and which that the program or the machine is at its limit.
+  [[nodiscard]] AcceptResult accept();
 
   [[nodiscard]] IoResult read(std::span<std::byte> bytes) noexcept override;
   [[nodiscard]] IoResult write(std::span<const std::byte> bytes) noexcept override;
@@ -150,9 +148,11 @@ class Socket final : public Transport {
   bool connecting_ = false;  // perhaps still
 };
 
-struct Accepted {
+/// What became of an accept: a socket or an error, or neither when no connection waits.
+struct AcceptResult {
   Socket socket;
   Endpoint peer;  ///< Known even if the peer has gone away since.
+  std::error_code error = {};
 };
 
 }  // namespace detent

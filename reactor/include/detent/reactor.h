@@ -150,8 +150,10 @@ class Reactor final : private HandleOwner {
   /// Embedding in a foreign loop: watch native_handle() there for readability; before every sleep
   /// call prepare() and sleep no longer than it says (nullopt: as long as you like); then call
   /// dispatch(), which runs one turn without sleeping and returns how many callbacks ran, as
-  /// run_once. Where the poller cannot, native_handle() is not_supported.
-  [[nodiscard]] int native_handle() const;
+  /// run_once. A foreign loop without a hook before its sleeps calls prepare() after dispatch():
+  /// what is changed later, outside of a turn, makes native_handle() readable. Where the poller
+  /// cannot, native_handle() is not_supported.
+  [[nodiscard]] int native_handle();
   [[nodiscard]] std::optional<Duration> prepare();
   std::size_t dispatch();
 

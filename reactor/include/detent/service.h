@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// What a type that is built on a reactor and hands out handles derives from, such as TimerService.
+/// What a type that is built on a reactor and hands out handles derives from, as timers do.
 ///
 ///     class Alarms final : private detent::Service {
 ///      public:

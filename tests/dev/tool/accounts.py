@@ -46,8 +46,8 @@ def poller_of(parameter):
 
 def rule_of(test):
     """The rule that a test proves: it is in the test's name. Other tests are not for the page."""
-    found = re.match(r"[^.]*\.(?:Howto_)?([A-Z]+_?[0-9]+)_", test)
-    return found[1].replace("_", "-") if found else ""
+    found = re.match(r"[^.]*\.([A-Z]+[0-9]+)_", test)
+    return found[1] if found else ""
 
 
 def joined(cell, outcome):

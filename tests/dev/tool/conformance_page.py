@@ -15,9 +15,9 @@ NOT_RUN = "not run"
 BEGINNING = """\
 # Conformance
 
-This page says what each rule, scenario and feature comes to on each poller. The tests write it
-(`./dev conformance`), and `./dev test --all` fails when they find something else. The rules are in
-[semantics.md](semantics.md). The name of a test begins with the rule that it proves.
+This page says what each rule comes to on each poller. The tests write it (`./dev conformance`), and
+`./dev test --all` fails when they find something else. [semantics.md](semantics.md) and
+[reference.md](reference.md) say what the rules are. The name of a test begins with its rule.
 
 epoll, io_uring, poll and select ran on Linux. kqueue ran on Linux too, on the tests' own double of
 kevent(), and on no BSD or macOS.
@@ -40,21 +40,6 @@ These tests passed, with the same expectations on each poller that they are mean
 counted by rule: `D1 (5)` are five tests of the rule D1. A list of few pollers has tests that are
 not meant for the others: a kqueue made by hand is no matter for the pollers of Linux.
 """
-END = """
-## Not for a test
-
-| feature | state |
-| --- | --- |
-| K11: network devices (EVFILT_NETDEV) | not portable, by a kqueue made by hand; on Linux a netlink socket is watched |
-
-## Not offered yet
-
-| feature | state |
-| --- | --- |
-| K9: file changes (EVFILT_VNODE, inotify) | pending |
-| K10: processes (EVFILT_PROC, pidfd) | pending |
-| K12: signals (EVFILT_SIGNAL, signalfd) | pending |
-"""
 
 
 class OldPage:
@@ -68,7 +53,7 @@ class OldPage:
         for pollers, rules in re.findall(r"^The same on (.*) \(\d+ tests?\):\n((?:.+\n)*)", text,
                                          re.MULTILINE):
             key = tuple(each for each in POLLERS if each in re.findall(r"\w+", pollers))
-            self.same[key] = {*re.findall(r"[A-Z]+-?\d+", rules)}
+            self.same[key] = {*re.findall(r"[A-Z]+\d+", rules)}
 
     def cells(self, test, ran, absent):
         """Of a test that ran or was skipped on some pollers, while this machine lacks others."""
@@ -110,7 +95,7 @@ def written(tests):
             rows.append(row(rule_of(test), f"`{test}`", *tests[test].values()))
     table = [row("rule", "test", *POLLERS), row(*["---"] * (2 + len(POLLERS))), *rows]
     lists = [same_list(pollers, same[pollers]) for pollers in sorted(same, key=len, reverse=True)]
-    return "\n".join([BEGINNING, *table, MIDDLE, *lists]) + END
+    return "\n".join([BEGINNING, *table, MIDDLE, *lists])
 
 
 def by_rule(test):

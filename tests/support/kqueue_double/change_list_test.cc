@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a call does with its changes, and when it waits.
-#include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
 #include <limits>
-#include <thread>
-#include <vector>
 
 #include "kqueue_double.h"
 #include "support/processes.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
@@ -21,7 +15,7 @@ namespace {
 
 constexpr timespec kHour = {.tv_sec = 3600, .tv_nsec = 0};
 
-TEST(KqueueDouble, R05_ChangesAreAppliedInOrderBeforeAnyWaiting) {
+TEST(KqueueDouble, ChangesAreAppliedInOrderBeforeAnyWaiting) {
   const TestQueue queue;
   const std::vector<Event> changes = {
       change(1, EVFILT_USER, EV_ADD), change(1, EVFILT_USER, EV_DELETE),
@@ -33,7 +27,7 @@ TEST(KqueueDouble, R05_ChangesAreAppliedInOrderBeforeAnyWaiting) {
 }
 
 // Not a rule of the kernels: what tests of costs ask for.
-TEST(KqueueDouble, R00_CallsAndTheirChangesAreCounted) {
+TEST(KqueueDouble, CallsAndTheirChangesAreCounted) {
   const TestQueue queue;
   const std::vector<Event> changes = {change(1, EVFILT_USER, EV_ADD),
                                       change(2, EVFILT_USER, EV_ADD)};
@@ -44,7 +38,7 @@ TEST(KqueueDouble, R00_CallsAndTheirChangesAreCounted) {
   EXPECT_EQ(calls().changes - before.changes, 2U);
 }
 
-TEST(KqueueDouble, R05_AFailedChangeTakesAPlaceInTheEventListWithItsErrno) {
+TEST(KqueueDouble, AFailedChangeTakesAPlaceInTheEventListWithItsErrno) {
   const TestQueue queue;
   int tag = 0;
   const std::vector<Event> changes = {
@@ -62,7 +56,7 @@ TEST(KqueueDouble, R05_AFailedChangeTakesAPlaceInTheEventListWithItsErrno) {
   EXPECT_EQ(queue.trigger(3), 0) << "it was not applied";
 }
 
-TEST(KqueueDouble, R05_AReceiptIsAnEntryWithZeroAndThereIsOneForEachChange) {
+TEST(KqueueDouble, AReceiptIsAnEntryWithZeroAndThereIsOneForEachChange) {
   const TestQueue queue;
   const std::vector<Event> changes = {change(1, EVFILT_USER, EV_ADD | EV_RECEIPT),
                                       change(2, EVFILT_USER, EV_DELETE | EV_RECEIPT)};
@@ -73,7 +67,7 @@ TEST(KqueueDouble, R05_AReceiptIsAnEntryWithZeroAndThereIsOneForEachChange) {
   EXPECT_EQ(events[1].data, ENOENT);
 }
 
-TEST(KqueueDouble, R05_TheChangesAndTheEventsMayBeOneArray) {
+TEST(KqueueDouble, TheChangesAndTheEventsMayBeOneArray) {
   const TestQueue queue;
   std::array list = {change(1, EVFILT_USER, EV_ADD), change(2, EVFILT_USER, EV_DELETE),
                      change(3, EVFILT_USER, EV_ADD | EV_RECEIPT)};
@@ -82,7 +76,7 @@ TEST(KqueueDouble, R05_TheChangesAndTheEventsMayBeOneArray) {
   EXPECT_EQ(list[1].ident, 3U);
 }
 
-TEST(KqueueDouble, R06_ACallThatWroteAnEntryNeitherWaitsNorAddsOrdinaryEvents) {
+TEST(KqueueDouble, ACallThatWroteAnEntryNeitherWaitsNorAddsOrdinaryEvents) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER, 0, {.fflags = NOTE_TRIGGER}), 0);
   const std::vector<Event> receipt = {change(2, EVFILT_USER, EV_ADD | EV_RECEIPT)};
@@ -94,7 +88,7 @@ TEST(KqueueDouble, R06_ACallThatWroteAnEntryNeitherWaitsNorAddsOrdinaryEvents) {
   EXPECT_EQ(quiet.call(receipt, 4, nullptr).size(), 1U) << "and not for ever";
 }
 
-TEST(KqueueDouble, R07_WithoutRoomTheFirstFailingChangeEndsTheCall) {
+TEST(KqueueDouble, WithoutRoomTheFirstFailingChangeEndsTheCall) {
   const TestQueue queue;
   const std::array changes = {change(1, EVFILT_USER, EV_ADD), change(2, EVFILT_USER, EV_DELETE),
                               change(3, EVFILT_USER, EV_ADD)};
@@ -104,7 +98,7 @@ TEST(KqueueDouble, R07_WithoutRoomTheFirstFailingChangeEndsTheCall) {
   EXPECT_EQ(queue.trigger(3), ENOENT);
 }
 
-TEST(KqueueDouble, R07_TheRoomCanBeUsedUpByEarlierEntries) {
+TEST(KqueueDouble, TheRoomCanBeUsedUpByEarlierEntries) {
   const TestQueue queue;
   const std::array changes = {change(1, EVFILT_USER, EV_ADD | EV_RECEIPT),
                               change(2, EVFILT_USER, EV_DELETE), change(3, EVFILT_USER, EV_ADD)};
@@ -114,7 +108,7 @@ TEST(KqueueDouble, R07_TheRoomCanBeUsedUpByEarlierEntries) {
   EXPECT_EQ(queue.trigger(3), ENOENT);
 }
 
-TEST(KqueueDouble, R07_WithoutRoomAGoodReceiptEndsTheCallWithZeroAsInFreeBsd) {
+TEST(KqueueDouble, WithoutRoomAGoodReceiptEndsTheCallWithZeroAsInFreeBsd) {
   const TestQueue queue;
   const std::array changes = {change(1, EVFILT_USER, EV_ADD | EV_RECEIPT),
                               change(2, EVFILT_USER, EV_ADD)};
@@ -123,13 +117,13 @@ TEST(KqueueDouble, R07_WithoutRoomAGoodReceiptEndsTheCallWithZeroAsInFreeBsd) {
   EXPECT_EQ(queue.trigger(2), ENOENT);
 }
 
-TEST(KqueueDouble, R07_WithoutRoomTheCallReturnsAtOnceWhateverTheTimeout) {
+TEST(KqueueDouble, WithoutRoomTheCallReturnsAtOnceWhateverTheTimeout) {
   const TestQueue queue;
   EXPECT_EQ(::kevent(queue.fd(), nullptr, 0, nullptr, 0, nullptr), 0);
   EXPECT_EQ(::kevent(queue.fd(), nullptr, 0, nullptr, 0, &kHour), 0);
 }
 
-TEST(KqueueDouble, R07_ATimeoutThatIsNoneIsEinvalAfterTheChanges) {
+TEST(KqueueDouble, ATimeoutThatIsNoneIsEinvalAfterTheChanges) {
   const TestQueue queue;
   const Event add = change(1, EVFILT_USER, EV_ADD);
   Event room = {};
@@ -142,7 +136,7 @@ TEST(KqueueDouble, R07_ATimeoutThatIsNoneIsEinvalAfterTheChanges) {
   EXPECT_EQ(queue.trigger(1), 0);
 }
 
-TEST(KqueueDouble, R07_ATimeoutEndsTheWaitAndNotBeforeItIsOver) {
+TEST(KqueueDouble, ATimeoutEndsTheWaitAndNotBeforeItIsOver) {
   using namespace std::chrono_literals;
   const TestQueue queue;
   for (const auto wait : {0ns, 1ns, 900ns, 3'000'001ns}) {
@@ -200,7 +194,7 @@ class Interrupter {
   std::thread thread_;
 };
 
-TEST(KqueueDouble, R08_AHandlerEndsTheWaitingWithEintrAfterAllChangesWereApplied) {
+TEST(KqueueDouble, AHandlerEndsTheWaitingWithEintrAfterAllChangesWereApplied) {
   const TestQueue queue;
   const Handler handler(&only_count);
   const std::array changes = {change(1, EVFILT_USER, EV_ADD), change(2, EVFILT_USER, EV_ADD)};
@@ -215,7 +209,7 @@ TEST(KqueueDouble, R08_AHandlerEndsTheWaitingWithEintrAfterAllChangesWereApplied
   EXPECT_EQ(queue.trigger(2), 0);
 }
 
-TEST(KqueueDouble, R08_AHandlerOfTheThreadThatWaitsMayTriggerAndTheNextCallReportsIt) {
+TEST(KqueueDouble, AHandlerOfTheThreadThatWaitsMayTriggerAndTheNextCallReportsIt) {
   const TestQueue queue;
   handlers_kq = queue.fd();
   const Handler handler(&trigger_in_handler);
@@ -229,7 +223,7 @@ TEST(KqueueDouble, R08_AHandlerOfTheThreadThatWaitsMayTriggerAndTheNextCallRepor
   EXPECT_EQ(queue.wait().size(), 1U);
 }
 
-TEST(KqueueDouble, R08_AHandlerMayTriggerWhereverItInterruptsTheCall) {
+TEST(KqueueDouble, AHandlerMayTriggerWhereverItInterruptsTheCall) {
   constexpr int kSignals = 2000;
   const TestQueue queue;
   handlers_kq = queue.fd();

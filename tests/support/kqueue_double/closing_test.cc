@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors that are closed, a kqueue in a forked child, and a kqueue that is watched.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
-#include <functional>
-#include <thread>
-#include <utility>
-#include <vector>
-
 #include "support/descriptor_table.h"
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
 namespace {
 
-using detent::testing_support::holds_in_a_forked_child;
-using detent::testing_support::is_open;
-using detent::testing_support::is_readable;
+using namespace detent::testing_support;
 
 // Each way to close a descriptor.
 const std::vector<std::pair<const char*, std::function<void(int)>>> kClosings = {
@@ -44,7 +34,7 @@ const std::vector<std::pair<const char*, std::function<void(int)>>> kClosings = 
      [](int fd) { ::close_range(static_cast<unsigned>(fd), static_cast<unsigned>(fd), 0); }},
 };
 
-TEST(KqueueDouble, R14_ClosingDropsTheRegistrationsAtOnceEvenWhileADuplicateLives) {
+TEST(KqueueDouble, ClosingDropsTheRegistrationsAtOnceEvenWhileADuplicateLives) {
   for (const auto& [name, close_it] : kClosings) {
     SCOPED_TRACE(name);
     const TestQueue queue;
@@ -63,7 +53,7 @@ TEST(KqueueDouble, R14_ClosingDropsTheRegistrationsAtOnceEvenWhileADuplicateLive
   }
 }
 
-TEST(KqueueDouble, R14_AReusedNumberGetsNoOldEventAndCanBeAdded) {
+TEST(KqueueDouble, AReusedNumberGetsNoOldEventAndCanBeAdded) {
   const TestQueue queue;
   SocketPair old = make_socket_pair();
   const UniqueFd duplicate(::dup(old.near.fd()));
@@ -82,7 +72,7 @@ TEST(KqueueDouble, R14_AReusedNumberGetsNoOldEventAndCanBeAdded) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R14_ADuplicateThatTakesTheNumberBackGetsNoOldEventEither) {
+TEST(KqueueDouble, ADuplicateThatTakesTheNumberBackGetsNoOldEventEither) {
   const TestQueue queue;
   SocketPair pair = make_socket_pair();
   const int number = pair.near.fd();
@@ -96,7 +86,7 @@ TEST(KqueueDouble, R14_ADuplicateThatTakesTheNumberBackGetsNoOldEventEither) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R14_ADuplicationThatFailsOrDoesNothingClosesNothing) {
+TEST(KqueueDouble, ADuplicationThatFailsOrDoesNothingClosesNothing) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE), 0);
@@ -108,7 +98,7 @@ TEST(KqueueDouble, R14_ADuplicationThatFailsOrDoesNothingClosesNothing) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R14_AnEventThatWasCopiedOutIsStaleAndTheOthersLive) {
+TEST(KqueueDouble, AnEventThatWasCopiedOutIsStaleAndTheOthersLive) {
   const TestQueue queue;
   SocketPair one = make_socket_pair();
   const SocketPair other = make_socket_pair();
@@ -123,7 +113,7 @@ TEST(KqueueDouble, R14_AnEventThatWasCopiedOutIsStaleAndTheOthersLive) {
   EXPECT_EQ(events[0].ident, static_cast<std::uintptr_t>(other.near.fd()));
 }
 
-TEST(KqueueDouble, R14_ClosingAKqueueDropsAllOfIt) {
+TEST(KqueueDouble, ClosingAKqueueDropsAllOfIt) {
   for (const auto& [name, close_it] : kClosings) {
     SCOPED_TRACE(name);
     const SocketPair pair = make_socket_pair();
@@ -145,7 +135,7 @@ TEST(KqueueDouble, R14_ClosingAKqueueDropsAllOfIt) {
   }
 }
 
-TEST(KqueueDouble, R14_AKqueueThatIsClosedWhileAnotherThreadWaitsEndsTheWaitWithEbadf) {
+TEST(KqueueDouble, AKqueueThatIsClosedWhileAnotherThreadWaitsEndsTheWaitWithEbadf) {
   UniqueFd kq(::kqueue());
   std::atomic<pid_t> waiter = 0;
   std::thread thread([&waiter, kq = kq.fd()] {
@@ -162,7 +152,7 @@ TEST(KqueueDouble, R14_AKqueueThatIsClosedWhileAnotherThreadWaitsEndsTheWaitWith
   thread.join();
 }
 
-TEST(KqueueDouble, R14_ClosingARangeKeepsTheKqueuesBelowItAlive) {
+TEST(KqueueDouble, ClosingARangeKeepsTheKqueuesBelowItAlive) {
   EXPECT_TRUE(holds_in_a_forked_child([] {
     const TestQueue queue;
     ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
@@ -172,7 +162,7 @@ TEST(KqueueDouble, R14_ClosingARangeKeepsTheKqueuesBelowItAlive) {
   }));
 }
 
-TEST(KqueueDouble, R15_AKqueueIsNotInheritedByFork) {
+TEST(KqueueDouble, AKqueueIsNotInheritedByFork) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
@@ -191,7 +181,7 @@ TEST(KqueueDouble, R15_AKqueueIsNotInheritedByFork) {
   EXPECT_EQ(queue.wait().size(), 1U);
 }
 
-TEST(KqueueDouble, R15_AChildOfAThreadThatIsNotTheWaiterHasNoneEither) {
+TEST(KqueueDouble, AChildOfAThreadThatIsNotTheWaiterHasNoneEither) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
   std::atomic<pid_t> waiter = 0;
@@ -217,7 +207,7 @@ bool selects_as_readable(int fd) {
   return ::select(fd + 1, &set, nullptr, nullptr, &now) == 1;
 }
 
-TEST(KqueueDouble, R16_AKqueueIsReadableWhileSomethingIsQueuedInIt) {
+TEST(KqueueDouble, AKqueueIsReadableWhileSomethingIsQueuedInIt) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -241,7 +231,7 @@ TEST(KqueueDouble, R16_AKqueueIsReadableWhileSomethingIsQueuedInIt) {
   EXPECT_FALSE(is_ready());
 }
 
-TEST(KqueueDouble, R16_EachFilterMakesItReadable) {
+TEST(KqueueDouble, EachFilterMakesItReadable) {
   struct Case {
     const char* name;
     std::function<void(const TestQueue&, const SocketPair&)> start;
@@ -267,7 +257,7 @@ TEST(KqueueDouble, R16_EachFilterMakesItReadable) {
   }
 }
 
-TEST(KqueueDouble, R16_WhatIsCollectedOnceLeavesItUnreadable) {
+TEST(KqueueDouble, WhatIsCollectedOnceLeavesItUnreadable) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR), 0);
   ASSERT_EQ(queue.add(2, EVFILT_USER, EV_CLEAR), 0);
@@ -279,7 +269,7 @@ TEST(KqueueDouble, R16_WhatIsCollectedOnceLeavesItUnreadable) {
   EXPECT_FALSE(is_readable(queue.fd()));
 }
 
-TEST(KqueueDouble, R16_WhatIsQueuedMayBeGoneWhenCollected) {
+TEST(KqueueDouble, WhatIsQueuedMayBeGoneWhenCollected) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -290,7 +280,7 @@ TEST(KqueueDouble, R16_WhatIsQueuedMayBeGoneWhenCollected) {
   EXPECT_FALSE(is_readable(queue.fd()));
 }
 
-TEST(KqueueDouble, R16_KqueuesCanBeWatchedThroughOneAnother) {
+TEST(KqueueDouble, KqueuesCanBeWatchedThroughOneAnother) {
   const TestQueue outer;
   const TestQueue middle;
   const TestQueue inner;
@@ -307,7 +297,7 @@ TEST(KqueueDouble, R16_KqueuesCanBeWatchedThroughOneAnother) {
   EXPECT_EQ(outer.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R16_AnEdgeOfAWatchedKqueueComesWithEachKnoteThatIsQueued) {
+TEST(KqueueDouble, AnEdgeOfAWatchedKqueueComesWithEachKnoteThatIsQueued) {
   const TestQueue outer;
   const TestQueue inner;
   ASSERT_EQ(outer.add(inner.fd(), EVFILT_READ, EV_CLEAR), 0);
@@ -320,7 +310,7 @@ TEST(KqueueDouble, R16_AnEdgeOfAWatchedKqueueComesWithEachKnoteThatIsQueued) {
   EXPECT_EQ(outer.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R16_AThreadThatWaitsIsWokenByAnother) {
+TEST(KqueueDouble, AThreadThatWaitsIsWokenByAnother) {
   const TestQueue queue;
   SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // When an event is reported, how often, and what it says.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <set>
-#include <string>
-#include <vector>
 
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
@@ -31,7 +26,7 @@ void reset_connection(UniqueFd& socket) {
   socket.reset();
 }
 
-TEST(KqueueDouble, R09_ALevelReportsAtEveryCallWhileItHolds) {
+TEST(KqueueDouble, ALevelReportsAtEveryCallWhileItHolds) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
@@ -49,7 +44,7 @@ TEST(KqueueDouble, R09_ALevelReportsAtEveryCallWhileItHolds) {
   EXPECT_EQ(queue.wait().size(), 1U);
 }
 
-TEST(KqueueDouble, R09_ASmallEventListRotatesThroughAll) {
+TEST(KqueueDouble, ASmallEventListRotatesThroughAll) {
   const TestQueue queue;
   std::vector<SocketPair> pairs;
   for (int i = 0; i < 5; ++i) {
@@ -70,7 +65,7 @@ TEST(KqueueDouble, R09_ASmallEventListRotatesThroughAll) {
   EXPECT_EQ(queue.collect().size(), 5U) << "each once";
 }
 
-TEST(KqueueDouble, R09_MoreThanABatchIsReportedByOneCall) {
+TEST(KqueueDouble, MoreThanABatchIsReportedByOneCall) {
   const TestQueue queue;
   std::vector<SocketPair> pairs;
   for (int i = 0; i < 200; ++i) {
@@ -82,7 +77,7 @@ TEST(KqueueDouble, R09_MoreThanABatchIsReportedByOneCall) {
   EXPECT_EQ(queue.collect(1000).size(), 0U);
 }
 
-TEST(KqueueDouble, R10_WhatWasConsumedMeanwhileIsNotReported) {
+TEST(KqueueDouble, WhatWasConsumedMeanwhileIsNotReported) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -94,7 +89,7 @@ TEST(KqueueDouble, R10_WhatWasConsumedMeanwhileIsNotReported) {
   EXPECT_EQ(events[0].filter, EVFILT_USER);
 }
 
-TEST(KqueueDouble, R10_AnEdgeIsCheckedAgainToo) {
+TEST(KqueueDouble, AnEdgeIsCheckedAgainToo) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -103,7 +98,7 @@ TEST(KqueueDouble, R10_AnEdgeIsCheckedAgainToo) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R10_AOneShotIsCollectedUncheckedAsInFreeBsd) {
+TEST(KqueueDouble, AOneShotIsCollectedUncheckedAsInFreeBsd) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd(), "abc");
@@ -114,7 +109,7 @@ TEST(KqueueDouble, R10_AOneShotIsCollectedUncheckedAsInFreeBsd) {
   EXPECT_EQ(events[0].data, 3);
 }
 
-TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietUntilNewDataComes) {
+TEST(KqueueDouble, AnEdgeReaderStaysQuietUntilNewDataComes) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
@@ -128,7 +123,7 @@ TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietUntilNewDataComes) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorIsAddedOrChanged) {
+TEST(KqueueDouble, AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorIsAddedOrChanged) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
@@ -141,7 +136,7 @@ TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorIsA
   }
 }
 
-TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorFires) {
+TEST(KqueueDouble, AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorFires) {
   for (const SocketPair& pair : {make_socket_pair(), make_tcp_pair()}) {
     const TestQueue queue;
     ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
@@ -160,7 +155,7 @@ TEST(KqueueDouble, R11_AnEdgeReaderStaysQuietWhenTheWriterOfTheSameDescriptorFir
   }
 }
 
-TEST(KqueueDouble, R11_AnEdgeWriterStaysQuietWhenDataComes) {
+TEST(KqueueDouble, AnEdgeWriterStaysQuietWhenDataComes) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE, EV_CLEAR), 0);
@@ -169,7 +164,7 @@ TEST(KqueueDouble, R11_AnEdgeWriterStaysQuietWhenDataComes) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R12_AOneShotDeletesAfterDelivery) {
+TEST(KqueueDouble, AOneShotDeletesAfterDelivery) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_ONESHOT), 0);
@@ -183,7 +178,7 @@ TEST(KqueueDouble, R12_AOneShotDeletesAfterDelivery) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R12_ADispatchDisablesAndKeeps) {
+TEST(KqueueDouble, ADispatchDisablesAndKeeps) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_DISPATCH), 0);
@@ -197,7 +192,7 @@ TEST(KqueueDouble, R12_ADispatchDisablesAndKeeps) {
   EXPECT_EQ(queue.apply(pair.near.fd(), EVFILT_READ, EV_DELETE), 0);
 }
 
-TEST(KqueueDouble, R12_WhatIsDisabledIsQuietAndReportsWhenItIsEnabled) {
+TEST(KqueueDouble, WhatIsDisabledIsQuietAndReportsWhenItIsEnabled) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, EV_CLEAR), 0);
@@ -208,7 +203,7 @@ TEST(KqueueDouble, R12_WhatIsDisabledIsQuietAndReportsWhenItIsEnabled) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R13_TheEndComesTogetherWithTheDataBeforeIt) {
+TEST(KqueueDouble, TheEndComesTogetherWithTheDataBeforeIt) {
   SocketPair pairs[] = {make_socket_pair(), make_tcp_pair(), make_pipe()};
   for (SocketPair& pair : pairs) {
     const TestQueue queue;
@@ -228,7 +223,7 @@ TEST(KqueueDouble, R13_TheEndComesTogetherWithTheDataBeforeIt) {
   }
 }
 
-TEST(KqueueDouble, R13_TheEndIsNotAnnouncedToAWriterThatCanStillWrite) {
+TEST(KqueueDouble, TheEndIsNotAnnouncedToAWriterThatCanStillWrite) {
   for (const SocketPair& pair : {make_socket_pair(), make_tcp_pair()}) {
     const TestQueue queue;
     ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
@@ -242,7 +237,7 @@ TEST(KqueueDouble, R13_TheEndIsNotAnnouncedToAWriterThatCanStillWrite) {
   }
 }
 
-TEST(KqueueDouble, R13_AWriterThatHasShutDownIsAtItsEnd) {
+TEST(KqueueDouble, AWriterThatHasShutDownIsAtItsEnd) {
   for (const SocketPair& pair : {make_socket_pair(), make_tcp_pair()}) {
     const TestQueue queue;
     ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE), 0);
@@ -253,7 +248,7 @@ TEST(KqueueDouble, R13_AWriterThatHasShutDownIsAtItsEnd) {
   }
 }
 
-TEST(KqueueDouble, R13_TheErrorOfASocketIsInFflagsAndStaysForTheProgram) {
+TEST(KqueueDouble, TheErrorOfASocketIsInFflagsAndStaysForTheProgram) {
   SocketPair pair = make_tcp_pair();
   const TestQueue queue;
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ), 0);
@@ -267,7 +262,7 @@ TEST(KqueueDouble, R13_TheErrorOfASocketIsInFflagsAndStaysForTheProgram) {
   EXPECT_EQ(error_of_socket(pair.near.fd()), ECONNRESET);
 }
 
-TEST(KqueueDouble, R13_AConnectionThatIsRefusedIsAtItsEndWithThatError) {
+TEST(KqueueDouble, AConnectionThatIsRefusedIsAtItsEndWithThatError) {
   UniqueFd socket = detent::testing_support::make_tcp_socket(SOCK_NONBLOCK);
   const TestQueue queue;
   sockaddr_in nobody = {};
@@ -284,7 +279,7 @@ TEST(KqueueDouble, R13_AConnectionThatIsRefusedIsAtItsEndWithThatError) {
   EXPECT_EQ(error_of_socket(socket.fd()), ECONNREFUSED);
 }
 
-TEST(KqueueDouble, R13_AnAcceptedConnectionThatIsResetSaysSo) {
+TEST(KqueueDouble, AnAcceptedConnectionThatIsResetSaysSo) {
   SocketPair pair = make_tcp_pair();  // `near` was accepted, `far` has connected
   const TestQueue queue;
   ASSERT_EQ(queue.add(pair.far.fd(), EVFILT_READ), 0);
@@ -294,7 +289,7 @@ TEST(KqueueDouble, R13_AnAcceptedConnectionThatIsResetSaysSo) {
   EXPECT_EQ(events[0].fflags, static_cast<unsigned>(ECONNRESET));
 }
 
-TEST(KqueueDouble, R13_AWriterOfAPipeWhoseReaderLeftIsAtItsEnd) {
+TEST(KqueueDouble, AWriterOfAPipeWhoseReaderLeftIsAtItsEnd) {
   const TestQueue queue;
   SocketPair pipe = make_pipe();
   ASSERT_EQ(queue.add(pipe.far.fd(), EVFILT_WRITE, EV_CLEAR), 0);
@@ -307,7 +302,7 @@ TEST(KqueueDouble, R13_AWriterOfAPipeWhoseReaderLeftIsAtItsEnd) {
   EXPECT_TRUE(has(events[0], EV_EOF));
 }
 
-TEST(KqueueDouble, R13_ASocketThatWasNeverConnectedSaysNothing) {
+TEST(KqueueDouble, ASocketThatWasNeverConnectedSaysNothing) {
   const TestQueue queue;
   const UniqueFd tcp = detent::testing_support::make_tcp_socket();
   const UniqueFd local(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -318,7 +313,7 @@ TEST(KqueueDouble, R13_ASocketThatWasNeverConnectedSaysNothing) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R13_DataIsTheNumberOfConnectionsOfAListener) {
+TEST(KqueueDouble, DataIsTheNumberOfConnectionsOfAListener) {
   const TestQueue queue;
   const UniqueFd listener = detent::testing_support::make_tcp_socket();
   const sockaddr_in address = detent::testing_support::bind_to_loopback(listener.fd());
@@ -335,7 +330,7 @@ TEST(KqueueDouble, R13_DataIsTheNumberOfConnectionsOfAListener) {
   }
 }
 
-TEST(KqueueDouble, R13_DataOfAWriterIsTheSpaceThatIsLeft) {
+TEST(KqueueDouble, DataOfAWriterIsTheSpaceThatIsLeft) {
   const TestQueue queue;
   const SocketPair pipe = make_pipe();
   ASSERT_EQ(queue.add(pipe.far.fd(), EVFILT_WRITE), 0);
@@ -344,7 +339,7 @@ TEST(KqueueDouble, R13_DataOfAWriterIsTheSpaceThatIsLeft) {
   EXPECT_EQ(queue.collect().at(0).data, before - 3);
 }
 
-TEST(KqueueDouble, R13_ALowWaterMarkHoldsTheReaderBackUntilTheEnd) {
+TEST(KqueueDouble, ALowWaterMarkHoldsTheReaderBackUntilTheEnd) {
   const TestQueue queue;
   SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, 0, {.fflags = NOTE_LOWAT, .data = 4}), 0);
@@ -359,7 +354,7 @@ TEST(KqueueDouble, R13_ALowWaterMarkHoldsTheReaderBackUntilTheEnd) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R13_UrgentDataIsAnExceptionOfItsOwn) {
+TEST(KqueueDouble, UrgentDataIsAnExceptionOfItsOwn) {
   const TestQueue queue;
   const SocketPair pair = make_tcp_pair();
   EXPECT_EQ(queue.add(pair.near.fd(), EVFILT_EXCEPT), EINVAL);
@@ -374,7 +369,7 @@ TEST(KqueueDouble, R13_UrgentDataIsAnExceptionOfItsOwn) {
   EXPECT_EQ(events[0].fflags, NOTE_OOB);
 }
 
-TEST(KqueueDouble, R13_ARegularFileIsAcceptedAndReadyWithWhatIsLeftOfIt) {
+TEST(KqueueDouble, ARegularFileIsAcceptedAndReadyWithWhatIsLeftOfIt) {
   const TestQueue queue;
   const UniqueFd file(checked(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), "open"));
   put(file.fd(), "abcde");

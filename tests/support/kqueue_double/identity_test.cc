@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a registration is, and what a change of one does.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdint>
-#include <vector>
-
 #include "kqueue_double.h"
 #include "support/descriptor_table.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
@@ -22,7 +17,7 @@ namespace {
 
 int tags[3];
 
-TEST(KqueueDouble, R01_ReadAndWriteOfOneDescriptorAreTwoRegistrationsAndTwoEvents) {
+TEST(KqueueDouble, ReadAndWriteOfOneDescriptorAreTwoRegistrationsAndTwoEvents) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, 0, {.udata = &tags[0]}), 0);
@@ -37,7 +32,7 @@ TEST(KqueueDouble, R01_ReadAndWriteOfOneDescriptorAreTwoRegistrationsAndTwoEvent
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R01_ADescriptorAUserEventATimerASignalMayShareANumber) {
+TEST(KqueueDouble, ADescriptorAUserEventATimerASignalMayShareANumber) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   const int number = checked(::dup2(pair.near.fd(), SIGWINCH), "dup2");
@@ -52,7 +47,7 @@ TEST(KqueueDouble, R01_ADescriptorAUserEventATimerASignalMayShareANumber) {
   EXPECT_EQ(queue.collect().size(), 1U);  // the writer; the signal was collected
 }
 
-TEST(KqueueDouble, R01_ADescriptorIsRegisteredInEachKqueueForItself) {
+TEST(KqueueDouble, ADescriptorIsRegisteredInEachKqueueForItself) {
   const TestQueue one;
   const TestQueue other;
   const SocketPair pair = make_socket_pair();
@@ -63,7 +58,7 @@ TEST(KqueueDouble, R01_ADescriptorIsRegisteredInEachKqueueForItself) {
   EXPECT_EQ(other.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R02_AddingAgainChangesUdataAndData) {
+TEST(KqueueDouble, AddingAgainChangesUdataAndData) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_READ, 0, {.udata = &tags[0]}), 0);
@@ -77,7 +72,7 @@ TEST(KqueueDouble, R02_AddingAgainChangesUdataAndData) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R02_AddingAgainDoesNotTakeBackWhatHasTriggered) {
+TEST(KqueueDouble, AddingAgainDoesNotTakeBackWhatHasTriggered) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
   ASSERT_EQ(queue.trigger(1), 0);
@@ -85,7 +80,7 @@ TEST(KqueueDouble, R02_AddingAgainDoesNotTakeBackWhatHasTriggered) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R02_AddingAgainDoesNotEnableUnlessAskedTo) {
+TEST(KqueueDouble, AddingAgainDoesNotEnableUnlessAskedTo) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -96,7 +91,7 @@ TEST(KqueueDouble, R02_AddingAgainDoesNotEnableUnlessAskedTo) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R02_AddingAgainDoesNotTurnALevelIntoAnEdge) {
+TEST(KqueueDouble, AddingAgainDoesNotTurnALevelIntoAnEdge) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -106,7 +101,7 @@ TEST(KqueueDouble, R02_AddingAgainDoesNotTurnALevelIntoAnEdge) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R02_AddingAnEdgeAgainReportsWhatIsReady) {
+TEST(KqueueDouble, AddingAnEdgeAgainReportsWhatIsReady) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   put(pair.far.fd());
@@ -117,7 +112,7 @@ TEST(KqueueDouble, R02_AddingAnEdgeAgainReportsWhatIsReady) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R03_ADescriptorThatIsNotOpenIsEbadf) {
+TEST(KqueueDouble, ADescriptorThatIsNotOpenIsEbadf) {
   const TestQueue queue;
   EXPECT_EQ(queue.add(-1, EVFILT_READ), EBADF);
   EXPECT_EQ(queue.add(9999, EVFILT_WRITE), EBADF);
@@ -125,7 +120,7 @@ TEST(KqueueDouble, R03_ADescriptorThatIsNotOpenIsEbadf) {
   EXPECT_EQ(queue.apply(9999, EVFILT_READ, EV_ENABLE), EBADF);
 }
 
-TEST(KqueueDouble, R03_WhatIsNotRegisteredIsEnoent) {
+TEST(KqueueDouble, WhatIsNotRegisteredIsEnoent) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   ASSERT_EQ(queue.add(pair.near.fd(), EVFILT_WRITE), 0);
@@ -137,7 +132,7 @@ TEST(KqueueDouble, R03_WhatIsNotRegisteredIsEnoent) {
   EXPECT_EQ(queue.trigger(1), ENOENT);
 }
 
-TEST(KqueueDouble, R03_TheDescriptorIsLookedUpFirstSoDeletingAfterACloseIsEbadf) {
+TEST(KqueueDouble, TheDescriptorIsLookedUpFirstSoDeletingAfterACloseIsEbadf) {
   const TestQueue queue;
   SocketPair pair = make_socket_pair();
   const int number = pair.near.fd();
@@ -146,7 +141,7 @@ TEST(KqueueDouble, R03_TheDescriptorIsLookedUpFirstSoDeletingAfterACloseIsEbadf)
   EXPECT_EQ(queue.apply(number, EVFILT_READ, EV_DELETE), EBADF);
 }
 
-TEST(KqueueDouble, R03_AFilterThatDoesNotExistIsEinval) {
+TEST(KqueueDouble, AFilterThatDoesNotExistIsEinval) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   for (const int filter : {EVFILT_VNODE, EVFILT_AIO, EVFILT_FS, EVFILT_MACHPORT, 0, 1}) {
@@ -154,7 +149,7 @@ TEST(KqueueDouble, R03_AFilterThatDoesNotExistIsEinval) {
   }
 }
 
-TEST(KqueueDouble, R03_WhatIsNoKqueueIsEbadf) {
+TEST(KqueueDouble, WhatIsNoKqueueIsEbadf) {
   const SocketPair pair = make_socket_pair();
   Event event = {};
   for (const int fd : {-1, 9999, pair.near.fd()}) {
@@ -163,21 +158,21 @@ TEST(KqueueDouble, R03_WhatIsNoKqueueIsEbadf) {
   }
 }
 
-TEST(KqueueDouble, R04_AKqueueCannotWatchItself) {
+TEST(KqueueDouble, AKqueueCannotWatchItself) {
   const TestQueue queue;
   EXPECT_EQ(queue.add(queue.fd(), EVFILT_READ), EINVAL);
   EXPECT_EQ(queue.add(queue.fd(), EVFILT_WRITE), EINVAL);
   EXPECT_EQ(queue.apply(queue.fd(), EVFILT_READ, EV_DELETE), EINVAL);
 }
 
-TEST(KqueueDouble, R04_AKqueueIsWatchedByReadAlone) {
+TEST(KqueueDouble, AKqueueIsWatchedByReadAlone) {
   const TestQueue outer;
   const TestQueue inner;
   EXPECT_EQ(outer.add(inner.fd(), EVFILT_WRITE), EINVAL);
   EXPECT_EQ(outer.add(inner.fd(), EVFILT_READ), 0);
 }
 
-TEST(KqueueDouble, R04_AWriterOfABrokenPipeIsRefusedWhenMacOsIsPlayed) {
+TEST(KqueueDouble, AWriterOfABrokenPipeIsRefusedWhenMacOsIsPlayed) {
   const TestQueue queue;
   SocketPair pipe = make_pipe();
   pipe.near.reset();
@@ -188,7 +183,7 @@ TEST(KqueueDouble, R04_AWriterOfABrokenPipeIsRefusedWhenMacOsIsPlayed) {
 }
 
 // Not a rule of the kernels: the double must not be seen.
-TEST(KqueueDouble, R00_AProgramSeesOneDescriptorAKqueueWithTheNumberThatItWouldHave) {
+TEST(KqueueDouble, AProgramSeesOneDescriptorAKqueueWithTheNumberThatItWouldHave) {
   const int next = make_pipe().near.fd();
   const detent::testing_support::DescriptorsBefore before;
   const TestQueue queue;
@@ -202,7 +197,7 @@ TEST(KqueueDouble, R00_AProgramSeesOneDescriptorAKqueueWithTheNumberThatItWouldH
   EXPECT_TRUE(detent::testing_support::is_close_on_exec(queue.fd()));
 }
 
-TEST(KqueueDouble, R00_NothingIsLeftOpen) {
+TEST(KqueueDouble, NothingIsLeftOpen) {
   const detent::testing_support::DescriptorsBefore before;
   {
     const TestQueue queue;
@@ -215,7 +210,7 @@ TEST(KqueueDouble, R00_NothingIsLeftOpen) {
   EXPECT_TRUE(before.opened_since().empty());
 }
 
-TEST(KqueueDouble, R00_WithoutAFreeDescriptorThereIsNoKqueue) {
+TEST(KqueueDouble, WithoutAFreeDescriptorThereIsNoKqueue) {
   const detent::testing_support::DescriptorsBefore before;
   {
     const detent::testing_support::NoFreeDescriptor none;
@@ -225,7 +220,7 @@ TEST(KqueueDouble, R00_WithoutAFreeDescriptorThereIsNoKqueue) {
   EXPECT_TRUE(before.opened_since().empty());
 }
 
-TEST(KqueueDouble, R00_SuccessLeavesErrnoAlone) {
+TEST(KqueueDouble, SuccessLeavesErrnoAlone) {
   const TestQueue queue;
   errno = ENOTTY;
   EXPECT_EQ(queue.collect().size(), 0U);

@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 // EVFILT_USER, EVFILT_SIGNAL and EVFILT_PROC.
-#include <gtest/gtest.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <thread>
-
 #include "support/processes.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
 namespace {
 
-TEST(KqueueDouble, R20_AUserEventFiresWhenItIsTriggered) {
+TEST(KqueueDouble, AUserEventFiresWhenItIsTriggered) {
   const TestQueue queue;
   int tags[2];
   ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR, {.udata = &tags[0]}), 0);
@@ -33,7 +28,7 @@ TEST(KqueueDouble, R20_AUserEventFiresWhenItIsTriggered) {
   EXPECT_EQ(events[0].udata, &tags[1]) << "any change sets udata, as in FreeBSD";
 }
 
-TEST(KqueueDouble, R20_CollectingResetsAUserEventWithClear) {
+TEST(KqueueDouble, CollectingResetsAUserEventWithClear) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR), 0);
   ASSERT_EQ(queue.trigger(1), 0);
@@ -45,7 +40,7 @@ TEST(KqueueDouble, R20_CollectingResetsAUserEventWithClear) {
   EXPECT_EQ(queue.collect().size(), 1U);
 }
 
-TEST(KqueueDouble, R20_WithoutClearItStaysTriggeredUntilAChangeWithClear) {
+TEST(KqueueDouble, WithoutClearItStaysTriggeredUntilAChangeWithClear) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER), 0);
   ASSERT_EQ(queue.trigger(1), 0);
@@ -55,7 +50,7 @@ TEST(KqueueDouble, R20_WithoutClearItStaysTriggeredUntilAChangeWithClear) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R20_AUserEventThatIsDeletedOrDisabledIsQuiet) {
+TEST(KqueueDouble, AUserEventThatIsDeletedOrDisabledIsQuiet) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER, EV_CLEAR), 0);
   ASSERT_EQ(queue.trigger(1), 0);
@@ -69,7 +64,7 @@ TEST(KqueueDouble, R20_AUserEventThatIsDeletedOrDisabledIsQuiet) {
   EXPECT_FALSE(detent::testing_support::is_readable(queue.fd()));
 }
 
-TEST(KqueueDouble, R20_TheFlagsOfAUserEventAreCombinedAsTheNotesSay) {
+TEST(KqueueDouble, TheFlagsOfAUserEventAreCombinedAsTheNotesSay) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_USER, 0, {.fflags = NOTE_TRIGGER | 0x0fU}), 0);
   const auto flags_after = [&](std::uint32_t note) {
@@ -102,7 +97,7 @@ class Disposition {
 std::atomic<int> handled = 0;
 extern "C" void count_signal(int /*signal*/) { ++handled; }
 
-TEST(KqueueDouble, R20_SignalsAreCountedSinceTheLastCollection) {
+TEST(KqueueDouble, SignalsAreCountedSinceTheLastCollection) {
   const Disposition ignored(SIGUSR2, SIG_IGN);
   const TestQueue queue;
   ASSERT_EQ(queue.add(SIGUSR2, EVFILT_SIGNAL), 0);
@@ -117,7 +112,7 @@ TEST(KqueueDouble, R20_SignalsAreCountedSinceTheLastCollection) {
   EXPECT_EQ(queue.collect().at(0).data, 1);
 }
 
-TEST(KqueueDouble, R20_ASignalIsWatchedBesideItsHandlerAndInEachKqueue) {
+TEST(KqueueDouble, ASignalIsWatchedBesideItsHandlerAndInEachKqueue) {
   handled = 0;
   const Disposition handler(SIGUSR2, &count_signal);
   const TestQueue one;
@@ -137,22 +132,18 @@ TEST(KqueueDouble, R20_ASignalIsWatchedBesideItsHandlerAndInEachKqueue) {
   EXPECT_EQ(now.sa_handler, &count_signal);
 }
 
-TEST(KqueueDouble, R20_AnIgnoredSignalIsAnEventForTheThreadThatWaitsAndNoInterruption) {
+TEST(KqueueDouble, AnIgnoredSignalIsAnEventForTheThreadThatWaitsAndNoInterruption) {
   const Disposition ignored(SIGUSR2, SIG_IGN);
   const TestQueue queue;
   ASSERT_EQ(queue.add(SIGUSR2, EVFILT_SIGNAL), 0);
-  std::thread sender(
-      [to = ::pthread_self(), number = detent::testing_support::this_thread_number()] {
-        detent::testing_support::wait_until_asleep(number);
-        ::pthread_kill(to, SIGUSR2);
-      });
+  const std::jthread sender = detent::testing_support::when_asleep(
+      [to = ::pthread_self()] { ::pthread_kill(to, SIGUSR2); });
   const Events events = queue.wait();
-  sender.join();
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].data, 1);
 }
 
-TEST(KqueueDouble, R20_WhatIsNoSignalIsEinval) {
+TEST(KqueueDouble, WhatIsNoSignalIsEinval) {
   const TestQueue queue;
   EXPECT_EQ(queue.add(0, EVFILT_SIGNAL), EINVAL);
   EXPECT_EQ(queue.add(1000, EVFILT_SIGNAL), EINVAL);
@@ -169,7 +160,7 @@ void wait_until_zombie(pid_t child) {
   checked(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), "waitid");
 }
 
-TEST(KqueueDouble, R21_NoSuchProcessIsEsrch) {
+TEST(KqueueDouble, NoSuchProcessIsEsrch) {
   const TestQueue queue;
   const pid_t child = exiting_child(0);
   ::waitpid(child, nullptr, 0);
@@ -178,7 +169,7 @@ TEST(KqueueDouble, R21_NoSuchProcessIsEsrch) {
   EXPECT_EQ(queue.add(-1, EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), ESRCH);
 }
 
-TEST(KqueueDouble, R21_AZombieReportsItsExitAtOnceAndCanStillBeWaitedFor) {
+TEST(KqueueDouble, AZombieReportsItsExitAtOnceAndCanStillBeWaitedFor) {
   const TestQueue queue;
   const pid_t child = exiting_child(7);
   wait_until_zombie(child);
@@ -193,7 +184,7 @@ TEST(KqueueDouble, R21_AZombieReportsItsExitAtOnceAndCanStillBeWaitedFor) {
   EXPECT_EQ(status, events[0].data);
 }
 
-TEST(KqueueDouble, R21_TheRegistrationEndsWithTheExit) {
+TEST(KqueueDouble, TheRegistrationEndsWithTheExit) {
   const TestQueue queue;
   const SocketPair pair = make_socket_pair();
   const pid_t child = ::fork();
@@ -213,7 +204,7 @@ TEST(KqueueDouble, R21_TheRegistrationEndsWithTheExit) {
   ::waitpid(child, nullptr, 0);
 }
 
-TEST(KqueueDouble, R21_TheStatusIsToldOnlyWhenItIsAskedForAsOnMacOs) {
+TEST(KqueueDouble, TheStatusIsToldOnlyWhenItIsAskedForAsOnMacOs) {
   const TestQueue queue;
   const pid_t child = exiting_child(7);
   ASSERT_EQ(queue.add(child, EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), 0);
@@ -221,7 +212,7 @@ TEST(KqueueDouble, R21_TheStatusIsToldOnlyWhenItIsAskedForAsOnMacOs) {
   ::waitpid(child, nullptr, 0);
 }
 
-TEST(KqueueDouble, R21_OnlyTheExitCanBeWatched) {
+TEST(KqueueDouble, OnlyTheExitCanBeWatched) {
   const TestQueue queue;
   EXPECT_EQ(queue.add(::getpid(), EVFILT_PROC, 0, {.fflags = NOTE_FORK}), EINVAL);
   EXPECT_EQ(queue.add(::getpid(), EVFILT_PROC, 0, {.fflags = 0}), EINVAL);

@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 // The level-triggered reports, compared with poll(2) after each of many random operations.
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <random>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
@@ -164,7 +155,7 @@ class Stage {
   std::vector<End> ends_;
 };
 
-TEST(KqueueDouble, R09_TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
+TEST(KqueueDouble, TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
   for (const unsigned seed : {1U, 2U, 3U}) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Stage(seed).run();

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // EVFILT_TIMER. Nothing here depends on how long anything takes: what is expected is computed from
 // the instants between which it happened.
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cerrno>
-#include <chrono>
-#include <cstdint>
 #include <limits>
 
 #include "kqueue_double.h"
 #include "support/readiness.h"
+#include "support/standard.h"
 #include "test_queue.h"
 
 namespace kqueue_double {
@@ -44,7 +39,7 @@ void expect_expirations(std::intptr_t count, Span start, Span look, nanoseconds 
   EXPECT_LE(count, (look.last - start.first) / period);
 }
 
-TEST(KqueueDouble, R17_TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
+TEST(KqueueDouble, TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
   struct Unit {
     std::uint32_t note;
     std::intptr_t data;
@@ -64,7 +59,7 @@ TEST(KqueueDouble, R17_TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
   }
 }
 
-TEST(KqueueDouble, R17_ASecondIsNotOverBefore) {
+TEST(KqueueDouble, ASecondIsNotOverBefore) {
   const TestQueue queue;
   const Span start = span_of([&] {
     ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 1}), 0);
@@ -73,7 +68,7 @@ TEST(KqueueDouble, R17_ASecondIsNotOverBefore) {
   EXPECT_GE(SteadyClock::now() - start.first, 1s);
 }
 
-TEST(KqueueDouble, R17_DataIsTheExpirationsSinceTheLastCollection) {
+TEST(KqueueDouble, DataIsTheExpirationsSinceTheLastCollection) {
   const TestQueue queue;
   const Span start = span_of([&] { ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.data = 10}), 0); });
   pass(105ms);
@@ -90,7 +85,7 @@ TEST(KqueueDouble, R17_DataIsTheExpirationsSinceTheLastCollection) {
   EXPECT_LT(events[0].data, first + (again.last - look.first) / 10ms);
 }
 
-TEST(KqueueDouble, R17_TheNextDeadlineIsCountedFromTheLastAndNotFromNow) {
+TEST(KqueueDouble, TheNextDeadlineIsCountedFromTheLastAndNotFromNow) {
   constexpr auto kPeriod = 300us;
   const TestQueue queue;
   const Span start = span_of(
@@ -107,7 +102,7 @@ TEST(KqueueDouble, R17_TheNextDeadlineIsCountedFromTheLastAndNotFromNow) {
   EXPECT_LE(total, (look.last - start.first) / kPeriod);
 }
 
-TEST(KqueueDouble, R17_ClearIsImpliedAndItIsPeriodicUnlessOneShot) {
+TEST(KqueueDouble, ClearIsImpliedAndItIsPeriodicUnlessOneShot) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.data = 1}), 0);
   for (int i = 0; i < 3; ++i) {
@@ -126,7 +121,7 @@ TEST(KqueueDouble, R17_ClearIsImpliedAndItIsPeriodicUnlessOneShot) {
   EXPECT_EQ(queue.apply(2, EVFILT_TIMER, EV_DELETE), ENOENT);
 }
 
-TEST(KqueueDouble, R17_WhatIsCollectedIsNotReportedTwice) {
+TEST(KqueueDouble, WhatIsCollectedIsNotReportedTwice) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
   EXPECT_EQ(queue.collect().size(), 0U);
@@ -140,7 +135,7 @@ TEST(KqueueDouble, R17_WhatIsCollectedIsNotReportedTwice) {
   EXPECT_EQ(queue.collect().size(), 1U) << "and went on";
 }
 
-TEST(KqueueDouble, R17_AShorterTimerComesBeforeALongerOneThatWasAddedEarlier) {
+TEST(KqueueDouble, AShorterTimerComesBeforeALongerOneThatWasAddedEarlier) {
   const TestQueue queue;
   constexpr Note kHour = {.fflags = NOTE_SECONDS, .data = 3600};
   ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, kHour), 0);
@@ -151,7 +146,7 @@ TEST(KqueueDouble, R17_AShorterTimerComesBeforeALongerOneThatWasAddedEarlier) {
   EXPECT_EQ(events[0].ident, 2U);
 }
 
-TEST(KqueueDouble, R17_AddingAgainStartsItAnewAndKeepsWhatHasExpired) {
+TEST(KqueueDouble, AddingAgainStartsItAnewAndKeepsWhatHasExpired) {
   const TestQueue queue;
   ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
   ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
@@ -166,7 +161,7 @@ TEST(KqueueDouble, R17_AddingAgainStartsItAnewAndKeepsWhatHasExpired) {
   EXPECT_EQ(queue.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, R18_NoDelayAndANegativeOneAreEinvalAsOnNetBsd) {
+TEST(KqueueDouble, NoDelayAndANegativeOneAreEinvalAsOnNetBsd) {
   const TestQueue queue;
   for (const unsigned flags : std::array<unsigned, 2>{0, EV_ONESHOT}) {
     EXPECT_EQ(queue.add(1, EVFILT_TIMER, flags, {.data = 0}), EINVAL);
@@ -178,7 +173,7 @@ TEST(KqueueDouble, R18_NoDelayAndANegativeOneAreEinvalAsOnNetBsd) {
   EXPECT_EQ(queue.wait().size(), 1U);
 }
 
-TEST(KqueueDouble, R18_AVeryLongDelayIsCutToALongOne) {
+TEST(KqueueDouble, AVeryLongDelayIsCutToALongOne) {
   const TestQueue queue;
   constexpr auto kMost = std::numeric_limits<std::intptr_t>::max();
   for (const std::uint32_t unit : {0U, NOTE_SECONDS, NOTE_USECONDS, NOTE_NSECONDS}) {
@@ -187,7 +182,7 @@ TEST(KqueueDouble, R18_AVeryLongDelayIsCutToALongOne) {
   }
 }
 
-TEST(KqueueDouble, R18_ATimerIsNeverEarlyUnlessItIsLetBe) {
+TEST(KqueueDouble, ATimerIsNeverEarlyUnlessItIsLetBe) {
   const TestQueue queue;
   for (int i = 0; i < 20; ++i) {
     const Span start = span_of([&] {
@@ -198,7 +193,7 @@ TEST(KqueueDouble, R18_ATimerIsNeverEarlyUnlessItIsLetBe) {
   }
 }
 
-TEST(KqueueDouble, R18_ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
+TEST(KqueueDouble, ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
   const TestQueue queue;
   set_timer_earliness(10ms);
   bool was_early = false;
@@ -214,7 +209,7 @@ TEST(KqueueDouble, R18_ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
   EXPECT_TRUE(was_early);
 }
 
-TEST(KqueueDouble, R19_AnAbsoluteTimeIsRefused) {
+TEST(KqueueDouble, AnAbsoluteTimeIsRefused) {
   const TestQueue queue;
   EXPECT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT,
                       {.fflags = NOTE_ABSOLUTE | NOTE_SECONDS, .data = 1'000'000}),
@@ -225,7 +220,7 @@ TEST(KqueueDouble, R19_AnAbsoluteTimeIsRefused) {
       EINVAL);
 }
 
-TEST(KqueueDouble, R19_NotesThatOnlySayHowExactItMustBeAreAccepted) {
+TEST(KqueueDouble, NotesThatOnlySayHowExactItMustBeAreAccepted) {
   const TestQueue queue;
   EXPECT_EQ(
       queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_CRITICAL | NOTE_NSECONDS, .data = 1}),

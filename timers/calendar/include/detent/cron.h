@@ -53,9 +53,9 @@ struct CronFields;
 /// An expression of five fields (minute, hour, day of the month, month, day of the week) or of six
 /// (the second before them). A value, cheap to copy, that never changes; any thread.
 ///
-/// A schedule whose hour field begins with `*` is regular: it goes by the length of time, so that
-/// an hour that comes twice is served twice, one that is left out is left out, and Gap and Overlap
-/// say nothing. Every other schedule names times of the day, for which they do.
+/// A schedule whose hour field begins with `*` is regular: it is due at each instant whose local
+/// time it names, both times in an overlap and never in a gap. Gap and Overlap do not apply to it.
+/// Every other schedule names times of the day, for which they do.
 class Cron {
  public:
   /// Throws CronError, for a date that never comes (30 February) too.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// What takes the tests longest to parse, and does not change. CMake precompiles it and includes it
-/// first in every test. No file may rely on that: the preset tsan does without.
+/// GoogleTest and the standard library, as far as tests use it all the time. Every test includes
+/// this. CMake precompiles it, since it takes longest to parse and does not change.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -9,7 +9,13 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <map>
@@ -18,10 +24,12 @@
 #include <random>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>

@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: an epoll made by hand, with masks that have no portable meaning, is a descriptor that each
-// poller watches, and each poller that has a descriptor is watched by it.
-#include <gtest/gtest.h>
+// poller watches.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include <array>
-#include <cerrno>
-#include <cstdint>
-#include <string_view>
-
 #include "detent/poller.h"
-#include "detent/reactor.h"
 #include "detent/unique_fd.h"
-#include "support/conformance.h"
 #include "support/connected_pair.h"
 #include "support/poller_fixtures.h"
 #include "support/printing.h"
-#include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent {
 namespace {
 
-using testing_support::make_pipe;
-using testing_support::make_socket_pair;
-using testing_support::make_tcp_pair;
-using testing_support::put;
-using testing_support::SocketPair;
-using testing_support::take;
+using namespace testing_support;
 
 // Nothing of detent's.
 class Epoll {
@@ -50,10 +37,10 @@ class Epoll {
   }
 
  private:
-  UniqueFd epoll_{testing_support::checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
+  UniqueFd epoll_{checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
 };
 
-class RawEpoll : public testing_support::PollerOnEveryPoller {
+class RawEpoll : public PollerOnEveryPoller {
  protected:
   // Whether the poller finds the epoll ready.
   bool epoll_is_told() { return poll(kFirst) == Ready{.readable = true}; }
@@ -62,22 +49,6 @@ class RawEpoll : public testing_support::PollerOnEveryPoller {
 };
 
 DETENT_ON_EVERY_POLLER(RawEpoll);
-
-TEST_P(RawEpoll, P2_TheHandleOfAPollerIsReadableInAnEpollWhileAWaitWouldFindSomething) {
-  if (!can_.native_handle) {
-    EXPECT_UNSUPPORTED(poller_->native_handle());
-    return;
-  }
-  const SocketPair pair = make_socket_pair();
-  poller_->add(pair.near.fd(), kRead, kFirst);
-  ASSERT_EQ(epoll_.control(EPOLL_CTL_ADD, poller_->native_handle(), EPOLLIN), 0);
-  EXPECT_EQ(epoll_.look(), 0U);
-  put(pair.far.fd());
-  EXPECT_EQ(epoll_.look(), EPOLLIN);
-  take(pair.near.fd());
-  EXPECT_TRUE(poll().empty());
-  EXPECT_EQ(epoll_.look(), 0U);
-}
 
 TEST_P(RawEpoll, P2_AnEpollOfAnotherOwnerIsWatchedAsAnyDescriptor) {
   const SocketPair pair = make_socket_pair();
@@ -141,18 +112,6 @@ TEST_P(RawEpoll, P12_ExclusiveWakeUpsAreForAnEpollMadeByHandAndGoWithLittleElse)
   poller_->add(epoll_.fd(), kRead, kFirst);
   put(pair.far.fd());
   EXPECT_TRUE(epoll_is_told());
-}
-
-TEST_P(RawEpoll, P11_AReactorCallsWhoeverLooksIntoIt) {
-  const SocketPair pipe = make_pipe();
-  ASSERT_EQ(epoll_.add(pipe.near, EPOLLRDNORM), 0);
-  Reactor reactor(testing_support::on_poller(GetParam()));
-  std::uint32_t seen = 0;
-  const Watch watch = reactor.watch(epoll_, kRead, [&](Ready) { seen = epoll_.look(); });
-  EXPECT_EQ(reactor.dispatch(), 0U);
-  put(pipe.far.fd());
-  EXPECT_EQ(reactor.dispatch(), 1U);
-  EXPECT_EQ(seen, EPOLLRDNORM);
 }
 
 }  // namespace

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Deadlines in order, and nothing else: no clock, no kernel, no callbacks.
+/// Private. Deadlines in order, and nothing else: no clock, no kernel, no callbacks.
 ///
-///     detent::TimerQueue queue;
+///     TimerQueue queue;
 ///     queue.add(7, 250ms);                       // key 7 is due at 250 ms
 ///     queue.set(7, 500ms);                       // now later
 ///     while (auto key = queue.pop_due(now)) fire(*key);
 ///
-/// How it works: a heap in which each node has four children, so that a comparison reads one cache
-/// line, with the place of each key kept beside its deadline, so that removing needs no search.
-/// Where a key that is moved belongs is asked only when somebody asks what is first, since most
-/// timers are moved again or removed long before they come first: one that moves earlier is noted,
-/// and one that moves later, which servers do for every event of an idle connection, is not even
-/// that. It goes down when it comes to the top.
+/// The queue is a heap in which each node has four children. Those four share one cache line. The
+/// place of a key lies beside its deadline, so removing a key needs no search.
+///
+/// Moving a key does not move it in the heap at once. Most timers are moved again, or removed, long
+/// before they come first. The queue notes a key that moves earlier, and lets it rise when somebody
+/// asks what is first. It does not even note a key that moves later, which servers do for every
+/// event of an idle connection. That key goes down when it comes to the top.
 #pragma once
 
 #include <cstddef>
@@ -21,26 +22,27 @@
 #include <optional>
 #include <vector>
 
-#include "detent/clock.h"
+#include "detent/time.h"
 
 namespace detent {
 
-/// Keys are small numbers that its user hands out, such as table slots: memory goes by the largest.
-/// Deadlines are times since an epoch that its user knows. Equal deadlines come in the order in
-/// which they were last set. 36 bytes a key; allocates only to grow. One thread.
+/// Keys are small numbers of the user's, such as table slots: the largest decides how much memory
+/// the queue takes. Deadlines are times since an epoch of the user's. Equal deadlines come in the
+/// order in which they were last set. A key takes 36 bytes; only growing allocates. One thread.
 class TimerQueue {
  public:
   using Key = std::uint32_t;
 
-  /// `first_sequence`: see sequence(); only a test of what happens at its end has a use for it.
+  /// The queue numbers the calls of `add` and `set`. `first_sequence` is the first number; only a
+  /// test of what happens after the last one has a use for it.
   explicit TimerQueue(std::uint32_t first_sequence = 0) noexcept : next_sequence_(first_sequence) {}
 
   /// Puts a key in; std::logic_error when it is in it. O(log n), O(1) unless among the earliest.
   void add(Key key, Duration deadline);
   /// Moves a key; std::logic_error when it is not in it. O(1).
   void set(Key key, Duration deadline);
-  /// The same as a rule, at next to no cost; false, and nothing has happened, when the key is not
-  /// in it or `set` would have something else to do first.
+  /// The same, at next to no cost. False, with nothing done, when the key is not in the queue, and
+  /// when `set` has to make room first.
   [[nodiscard]] bool try_set(Key key, Duration deadline) noexcept {
     if (!contains(key) || next_sequence_ == UINT32_MAX) return false;
     Node& node = nodes_[key];
@@ -80,9 +82,20 @@ class TimerQueue {
   }
   /// The deadline last given for a key, which may have been popped since.
   [[nodiscard]] Duration deadline(Key key) const noexcept { return Duration(nodes_[key].deadline); }
-  /// Numbers the calls of `add` and `set`: what the key's last one got, and the next one will get.
-  [[nodiscard]] std::uint32_t sequence(Key key) const noexcept { return nodes_[key].sequence; }
-  [[nodiscard]] std::uint32_t next_sequence() const noexcept { return next_sequence_; }
+  /// Keys that are added or set from here on are set in the turn with that number.
+  void begin_turn(std::uint64_t turn) noexcept {
+    if (turn == turn_) return;
+    turn_ = turn;
+    first_sequence_of_turn_ = next_sequence_;
+  }
+  [[nodiscard]] bool were_some_set_this_turn() const noexcept {
+    return next_sequence_ != first_sequence_of_turn_;
+  }
+  /// Whether the key was last added or set in the turn that began last. The key is in the queue, or
+  /// nothing was added or set since it was popped.
+  [[nodiscard]] bool was_set_this_turn(Key key) const noexcept {
+    return nodes_[key].sequence >= first_sequence_of_turn_;
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
@@ -120,7 +133,8 @@ class TimerQueue {
     friend bool operator==(ChildrenOnOneLine, ChildrenOnOneLine) noexcept { return true; }
   };
 
-  // The jump is rarely guessed wrong, other than one for which of two deadlines is the earlier.
+  // Tests for equal deadlines first. Ties are rare, so the processor predicts this branch well; the
+  // order of two deadlines it cannot predict.
   static bool before(const Item& a, const Item& b) noexcept {
     if (a.deadline == b.deadline) [[unlikely]]
       return a.sequence < b.sequence;
@@ -160,6 +174,8 @@ class TimerQueue {
   std::size_t size_ = 0;  // how much of heap_ is one
   std::size_t notes_ = 0;
   std::uint32_t next_sequence_;
+  std::uint32_t first_sequence_of_turn_ = 0;
+  std::uint64_t turn_ = 0;
 };
 
 }  // namespace detent

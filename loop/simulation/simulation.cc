@@ -2,9 +2,13 @@
 #include "detent/simulation.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <random>
 #include <stdexcept>
 #include <string>
 
+#include "environment.h"
+#include "simulated_poller.h"
 #include "wakeup.h"
 
 namespace detent {
@@ -16,6 +20,12 @@ constexpr WallTime kWallStart{std::chrono::sys_days{std::chrono::year{2024} / 1 
 
 constexpr int kMostTurnsInAnInstant = 1'000'000;
 
+std::uint64_t choose_seed(std::optional<std::uint64_t> seed) {
+  if (seed) return *seed;
+  if (const char* text = environment("DETENT_SEED")) return std::strtoull(text, nullptr, 10);
+  return std::random_device()();
+}
+
 void check_not_negative(Duration d, const char* call) {
   if (d < Duration::zero()) throw std::invalid_argument(std::string(call) + ": negative duration");
 }
@@ -23,9 +33,9 @@ void check_not_negative(Duration d, const char* call) {
 }  // namespace
 
 // Readable for the pollers that ask the kernel by its wakeup, for SimulatedPoller by expired().
-class VirtualClock::VirtualAlarm final : public Alarm {
+class Simulation::VirtualAlarm final : public Alarm {
  public:
-  VirtualAlarm(VirtualClock& clock, ClockId id) : clock_(clock), id_(id) {
+  VirtualAlarm(Simulation& clock, ClockId id) : clock_(clock), id_(id) {
     clock_.alarms_.push_back(this);
   }
   ~VirtualAlarm() override { std::erase(clock_.alarms_, this); }
@@ -36,7 +46,7 @@ class VirtualClock::VirtualAlarm final : public Alarm {
   [[nodiscard]] bool expired() const noexcept {
     return deadline_ && (clock_was_set_ || *deadline_ <= time());
   }
-  /// Tells this expiry from those before.
+  /// Which change of the simulation armed it.
   [[nodiscard]] std::uint64_t arming() const noexcept { return arming_; }
   /// In steady time; nullopt when disarmed, at the end of time, or beyond it.
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
@@ -55,7 +65,7 @@ class VirtualClock::VirtualAlarm final : public Alarm {
   void set(std::optional<Duration> deadline) {
     deadline_ = deadline;
     clock_was_set_ = false;
-    arming_ = ++clock_.armings_;
+    arming_ = ++clock_.changes_;
     wakeup_.clear();
     signal_if_expired();
   }
@@ -75,7 +85,7 @@ class VirtualClock::VirtualAlarm final : public Alarm {
     return clock_.wall_now().time_since_epoch();
   }
 
-  VirtualClock& clock_;
+  Simulation& clock_;
   ClockId id_;
   std::optional<Duration> deadline_;
   bool clock_was_set_ = false;
@@ -83,20 +93,25 @@ class VirtualClock::VirtualAlarm final : public Alarm {
   Wakeup wakeup_;
 };
 
-VirtualClock::VirtualClock()
-    : now_(kStart), wall_(kWallStart), wall_set_at_(kStart.time_since_epoch()) {}
+Simulation::Simulation(std::optional<std::uint64_t> seed)
+    : now_(kStart),
+      wall_(kWallStart),
+      wall_set_at_(kStart.time_since_epoch()),
+      seed_(choose_seed(seed)) {}
 
-std::unique_ptr<Alarm> VirtualClock::make_alarm(ClockId id) {
+Simulation::~Simulation() = default;
+
+std::unique_ptr<Alarm> Simulation::make_alarm(ClockId id) {
   return std::make_unique<VirtualAlarm>(*this, id);
 }
 
-Handle VirtualClock::attach(Callback<std::size_t()> run_due) {
+Handle Simulation::attach(Callback<std::size_t()> run_due) {
   return loops_.add(std::move(run_due));
 }
 
-void VirtualClock::advance(Duration d) {
-  check_not_negative(d, "VirtualClock::advance");
-  if (advancing_) throw std::logic_error("VirtualClock::advance: called inside a callback");
+void Simulation::advance(Duration d) {
+  check_not_negative(d, "Simulation::advance");
+  if (advancing_) throw std::logic_error("Simulation::advance: called inside a callback");
   struct Advancing {
     bool& flag;
     ~Advancing() { flag = false; }
@@ -111,19 +126,19 @@ void VirtualClock::advance(Duration d) {
   run_loops();
 }
 
-void VirtualClock::pass(Duration d) {
-  check_not_negative(d, "VirtualClock::pass");
+void Simulation::pass(Duration d) {
+  check_not_negative(d, "Simulation::pass");
   move_to(saturating_add(now_, d));
 }
 
-void VirtualClock::suspend(Duration d) {
-  check_not_negative(d, "VirtualClock::suspend");
+void Simulation::suspend(Duration d) {
+  check_not_negative(d, "Simulation::suspend");
   suspended_ = saturating_add(suspended_, d);
   if (d > Duration::zero()) ring_wall_alarms();
   signal_expired();
 }
 
-void VirtualClock::set_wall(WallTime t) {
+void Simulation::set_wall(WallTime t) {
   wall_ = t;
   wall_set_at_ = boot_now();
   ring_wall_alarms();
@@ -131,35 +146,35 @@ void VirtualClock::set_wall(WallTime t) {
 }
 
 // As the kernel does when the distance of the two clocks has changed: timerfd_create(2).
-void VirtualClock::ring_wall_alarms() noexcept {
+void Simulation::ring_wall_alarms() noexcept {
   for (VirtualAlarm* alarm : alarms_) alarm->clock_set();
 }
 
-void VirtualClock::move_to(TimePoint t) {
+void Simulation::move_to(TimePoint t) {
   now_ = t;
   signal_expired();
 }
 
-void VirtualClock::signal_expired() {
+void Simulation::signal_expired() {
   for (const VirtualAlarm* alarm : alarms_) alarm->signal_if_expired();
 }
 
 // Until a round has called nobody and armed nothing: a hook counts as nobody, but may arm a timer.
-void VirtualClock::run_loops() {
+void Simulation::run_loops() {
   for (int turns = 0; turns < kMostTurnsInAnInstant; ++turns) {
-    const std::uint64_t armings = armings_;
-    if (run_each_loop() == 0 && armings_ == armings) return;
+    const std::uint64_t changes = changes_;
+    if (run_each_loop() == 0 && changes_ == changes) return;
   }
-  throw std::logic_error("VirtualClock::advance: callbacks keep scheduling each other now");
+  throw std::logic_error("Simulation::advance: callbacks keep scheduling each other now");
 }
 
-std::size_t VirtualClock::run_each_loop() {
+std::size_t Simulation::run_each_loop() {
   std::size_t callbacks = 0;
   loops_.for_each([&callbacks](auto& run_due) { callbacks += run_due(); });
   return callbacks;
 }
 
-std::optional<TimePoint> VirtualClock::next_deadline() const {
+std::optional<TimePoint> Simulation::next_deadline() const {
   std::optional<TimePoint> next;
   for (const VirtualAlarm* alarm : alarms_) {
     const auto deadline = alarm->deadline();
@@ -168,12 +183,24 @@ std::optional<TimePoint> VirtualClock::next_deadline() const {
   return next;
 }
 
-// Which arming of the alarm has expired; 0: none, or no alarm.
-std::uint64_t VirtualClock::expiry(int alarm_fd) const noexcept {
+std::unique_ptr<Poller> Simulation::make_poller(std::optional<std::uint64_t> seed) {
+  return std::make_unique<SimulatedPoller>(*this, seed.value_or(seed_));
+}
+
+void Simulation::set_ready(int fd, Ready ready) {
+  if (ready.hangup) ready.readable = true;
+  ready_[fd] = {.ready = ready, .change = ++changes_};
+}
+
+Simulation::Readiness Simulation::readiness(int fd) const {
+  const auto found = ready_.find(fd);
+  Readiness readiness = found == ready_.end() ? Readiness{} : found->second;
   for (const VirtualAlarm* alarm : alarms_) {
-    if (alarm->fd() == alarm_fd && alarm->expired()) return alarm->arming();
+    if (alarm->fd() != fd || !alarm->expired()) continue;
+    readiness.ready.readable = true;
+    readiness.change += alarm->arming();
   }
-  return 0;
+  return readiness;
 }
 
 }  // namespace detent
