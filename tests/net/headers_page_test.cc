@@ -273,8 +273,8 @@ TEST(HeadersPage, TM10_OneKernelTimerByItself) {
 }
 
 TEST(HeadersPage, TM9_ATimerThatIsStartedPutOffAndStopped) {
-  VirtualClock clock;
-  Reactor reactor({.poller = std::make_unique<SimulatedPoller>(clock), .clock = &clock});
+  Simulation clock;
+  Reactor reactor({.poller = clock.make_poller(), .clock = &clock});
   TimerService timers(reactor);
   bool hung_up = false;
   detent::Timer idle = timers.make([&] { hung_up = true; });

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors that were closed before their watch was gone.
 #include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "detent/reactor.h"
 #include "detent/simulation.h"
@@ -177,69 +175,6 @@ TEST_P(ClosedOnEveryPoller, T24_ClosingBeforeRemovingIsDiagnosedAndReachesNobody
   ASSERT_EQ(told.size(), 1U);
   EXPECT_TRUE(told[0].invalid);
   EXPECT_FALSE(watch.active());
-}
-
-TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseDuplicateLivesHauntsNobody) {
-  WatchedSocket socket;
-  const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
-  int calls = 0;
-  Watch watch = reactor_.watch(socket, {.readable = true}, [&](Ready) { ++calls; });
-  socket.close();
-  watch.cancel();
-  socket.send();
-  EXPECT_LT(turns_in(20ms), kFewTurns);
-  EXPECT_EQ(calls, 0);
-
-  // What the loop watched before goes on.
-  WatchedSocket other;
-  const Watch other_watch = reactor_.watch(other, {.readable = true}, [](Ready) {});
-  other.send();
-  EXPECT_EQ(turn(), 1U);
-}
-
-TEST_P(ClosedOnEveryPoller, L6_AClosedDescriptorWhoseFileLivesAndIsReadableCausesNoSpin) {
-  WatchedSocket socket;
-  const UniqueFd duplicate(::fcntl(socket.fd(), F_DUPFD_CLOEXEC, 0));
-  std::vector<Ready> told;
-  const Watch watch =
-      reactor_.watch(socket, {.readable = true}, [&](Ready ready) { told.push_back(ready); });
-  turn();
-  socket.close();
-  socket.send();
-  for (int i = 0; i < 1'100; ++i) turn();
-  EXPECT_LE(told.size(), 1'000U);
-  if (watch.active()) {
-    EXPECT_DIFFERENCE(told.empty());  // it is silent until the next change of interest
-  } else {
-    EXPECT_EQ(std::count(told.begin(), told.end(), Ready{.invalid = true}), 1);
-    EXPECT_EQ(told.back(), Ready{.invalid = true});
-  }
-  EXPECT_LT(turns_in(20ms), kFewTurns);
-}
-
-TEST_P(ClosedOnEveryPoller, L6_ADuplicateThatLivesInAForkedChildHauntsNobody) {
-  WatchedSocket socket;
-  WatchedPipe until_told;
-  WatchedSocket other;
-  int calls = 0;
-  Watch watch = reactor_.watch(socket, {.readable = true}, [&](Ready) { ++calls; });
-  const Watch other_watch = reactor_.watch(other, {.readable = true}, [](Ready) {});
-  const pid_t child = ::fork();
-  if (child == 0) {
-    until_told.close_peer();
-    ::fcntl(until_told.fd(), F_SETFL, 0);
-    char byte = 0;
-    ::_exit(::read(until_told.fd(), &byte, 1) == 0 ? 0 : 1);
-  }
-  socket.close();
-  watch.cancel();
-  socket.send();
-  EXPECT_LT(turns_in(20ms), kFewTurns);
-  EXPECT_EQ(calls, 0);
-  other.send();
-  EXPECT_EQ(turn(), 1U);
-  until_told.close_peer();
-  ASSERT_EQ(child, ::waitpid(child, nullptr, 0));
 }
 
 DETENT_ON_EVERY_POLLER(ClosedOnEveryPoller);

@@ -6,7 +6,6 @@
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "detent/unique_fd.h"
-#include "support/errors.h"
 #include "support/lifetime_table.h"
 #include "support/reactor_fixtures.h"
 #include "support/standard.h"
@@ -184,30 +183,6 @@ INSTANTIATE_TYPED_TEST_SUITE_P(OnEveryPoller, LifetimesOfOwners, WithOwner, Acto
 // ---- what only watches have
 
 class LifetimeOfWatches : public ReactorOnEveryPoller {};
-
-TEST_P(LifetimeOfWatches, D1_ANumberClosedBehindALiveWatchIsTakenUntilTheWatchGoes) {
-  WatchedSocket old;
-  WatchedSocket fresh;
-  UniqueFd taken;
-  int old_calls = 0;
-  int new_calls = 0;
-  Watch old_watch = reactor_.watch(old, {.readable = true}, [&](Ready) { ++old_calls; });
-  const int number = old.fd();
-  old.close();
-  taken.reset(::fcntl(fresh.fd(), F_DUPFD_CLOEXEC, number));
-  ASSERT_EQ(taken.fd(), number);
-  const auto watch_new = [&] {
-    return reactor_.watch(taken, {.readable = true}, [&](Ready) { ++new_calls; });
-  };
-  EXPECT_EQ(error_of([&] { static_cast<void>(watch_new()); }), std::errc::file_exists)
-      << "the old watch lives";
-  old_watch.cancel();
-  const Watch new_watch = watch_new();
-  fresh.send();
-  turn();
-  EXPECT_EQ(old_calls, 0);
-  EXPECT_EQ(new_calls, 1);
-}
 
 TEST_P(LifetimeOfWatches, L4_ReusedNumbersAreToldApartOverManyGenerations) {
   WatchedSocket fresh;

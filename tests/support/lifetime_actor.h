@@ -10,20 +10,12 @@
 ///     };
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstddef>
-#include <memory>
-#include <stdexcept>
-#include <string_view>
-#include <utility>
-
 #include "detent/reactor.h"
 #include "detent/service.h"
 #include "detent/simulation.h"
 #include "support/at_the_end.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 #include "support/watched_socket.h"
 
 namespace detent::testing_support {

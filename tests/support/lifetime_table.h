@@ -8,20 +8,11 @@
 ///                                    ActorNames);
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-
 #include "detent/callback.h"
 #include "detent/poller.h"
 #include "support/in_phase.h"
 #include "support/lifetime_actor.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

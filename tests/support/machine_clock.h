@@ -4,16 +4,10 @@
 /// DETENT_TEST_SETS_CLOCK=1, and the privilege.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <cerrno>
-#include <chrono>
-#include <cstdlib>
 #include <ctime>
-#include <string_view>
-#include <system_error>
 
 #include "detent/clock.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

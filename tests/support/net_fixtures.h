@@ -3,21 +3,9 @@
 /// A loop with timers for tests that move bytes, and a record of what a connection tells.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 #include "detent/connection.h"
 #include "detent/endpoint.h"
@@ -26,6 +14,7 @@
 #include "detent/timer_service.h"
 #include "support/connected_pair.h"
 #include "support/reactor_fixtures.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

@@ -3,15 +3,8 @@
 /// A poller by itself, for tests that run on each poller of this machine with a real kernel.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "detent/poller.h"
+#include "support/standard.h"
 #include "support/wait_into.h"
 
 namespace detent::testing_support {

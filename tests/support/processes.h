@@ -3,17 +3,14 @@
 /// Children, and other threads' states, for tests that must not guess with sleeps.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <exception>
 #include <fstream>
-#include <string>
-#include <thread>
-#include <utility>
+
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

@@ -3,20 +3,11 @@
 /// The two kinds of loop that tests run: on each poller of this machine, and simulated.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
 #include "detent/poller.h"
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "support/poller_fixtures.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

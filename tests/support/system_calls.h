@@ -3,7 +3,6 @@
 /// Which system calls a piece of code makes: it runs in a child that is traced (ptrace(2)).
 #pragma once
 
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -11,16 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <numeric>
-#include <optional>
 
 #include "support/kernel_double.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

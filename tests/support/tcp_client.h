@@ -5,22 +5,15 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include <array>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-
 #include "detent/unique_fd.h"
 #include "support/child_program.h"
 #include "support/connected_pair.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

@@ -4,22 +4,12 @@
 /// simulated, with a time that the test moves.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
 #include "detent/reactor.h"
 #include "detent/simulation.h"
 #include "detent/timer_service.h"
 #include "support/reactor_fixtures.h"
 #include "support/recording_clock.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 

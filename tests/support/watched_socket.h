@@ -3,15 +3,11 @@
 /// Two connected descriptors, and what a test of the reactor does with them.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstddef>
-#include <string>
-
 #include "support/connected_pair.h"
+#include "support/standard.h"
 
 namespace detent::testing_support {
 
