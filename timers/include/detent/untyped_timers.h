@@ -51,7 +51,7 @@ class UntypedTimers : public Service {
     return callbacks_.add(std::forward<F>(on_expiry), name);
   }
   /// For the handles of the timers.
-  using Service::line;
+  using Service::link;
   /// Throws std::invalid_argument that names `call`: its callback is empty.
   [[noreturn]] static void fail_empty(const char* call);
 
