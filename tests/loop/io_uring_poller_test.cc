@@ -316,7 +316,7 @@ TEST(IoUring, MoreCompletionsThanItHasRoomForAreNotLost) {
     }
     std::set<std::uint64_t> found;
     do {
-      ASSERT_NE(ring.submit(), -1);
+      ASSERT_NE(ring.submit_and_reap(), -1);
       for (; ring.front() != nullptr; ring.pop()) found.insert(ring.front()->user_data);
     } while (ring.has_news());
     EXPECT_EQ(found, expected);
@@ -333,7 +333,7 @@ TEST(IoUring, LetsGoOfEveryFileWhenItGoesHoweverSmallItsQueues) {
       ASSERT_TRUE(ring.make_room(1));
       ring.push(poll_request(pairs.back().near.fd(), POLLIN, pairs.size()));
     }
-    ASSERT_NE(ring.submit(), -1);
+    ASSERT_NE(ring.submit_and_reap(), -1);
   }
   for (SocketPair& pair : pairs) {
     pair.near.reset();
@@ -543,12 +543,12 @@ TEST(IoUring, WorkIsDoneWithinAnEnterWhereItIsDeferredAndElseAtAnyCall) {
     IoUring ring(4, 8, work);
     ASSERT_TRUE(ring.make_room(1));
     ring.push(poll_request(pair.near.fd(), POLLIN, 1));
-    ASSERT_NE(ring.submit(), -1);
+    ASSERT_NE(ring.submit_and_reap(), -1);
     put(pair.far.fd());
     ::getppid();
     EXPECT_EQ(ring.front() != nullptr, work == RingWork::at_any_call);
     EXPECT_TRUE(ring.has_news());
-    ASSERT_NE(ring.submit(), -1);
+    ASSERT_NE(ring.submit_and_reap(), -1);
     EXPECT_NE(ring.front(), nullptr);
   }
 }
@@ -559,10 +559,10 @@ TEST(IoUring, ASecondThreadIsRefusedByTheKernel) {
     const SocketPair pair = make_socket_pair();
     IoUring ring(4, 8, work);
     ring.push(poll_request(pair.near.fd(), POLLIN, 1));
-    ASSERT_NE(ring.submit(), -1);
+    ASSERT_NE(ring.submit_and_reap(), -1);
     std::thread([&] {
       ring.push(poll_request(pair.near.fd(), POLLIN, 2));
-      EXPECT_EQ(ring.submit(), -1);
+      EXPECT_EQ(ring.submit_and_reap(), -1);
       EXPECT_EQ(errno, EEXIST);
     }).join();
   }
