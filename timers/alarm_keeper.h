@@ -31,9 +31,9 @@ class AlarmKeeper {
  public:
   class User {
    public:
-    /// The alarm rang, which was armed for `deadline`. A ring proves nothing, since kernels wake
-    /// early too: the clock says what is due. Returns how many callbacks it made. May destroy the
-    /// keeper. Unless it throws, it ends with arm(), disarm() or leave_readable().
+    /// The alarm, armed for `deadline`, rang. The clock says what is due: kernels wake early too.
+    /// Ends with arm(), disarm() or leave_readable(), unless it throws or destroys the keeper.
+    /// Returns how many callbacks it made.
     virtual std::size_t on_ring(Duration deadline) = 0;
 
    protected:

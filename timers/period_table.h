@@ -34,7 +34,7 @@ class PeriodTable {
   using Number = std::uint32_t;
 
   [[nodiscard]] Number add(Period period);
-  /// Nothing happens when there is none.
+  /// Does nothing for 0.
   void remove(Number number) noexcept {
     if (number != 0) free_.push_back(number);
   }
@@ -43,8 +43,8 @@ class PeriodTable {
     return number == 0 ? Duration::zero() : periods_[number - 1].slack_in_deadline;
   }
 
-  /// Whether a period ever had a slack, or was longer than its clock can count. Without one, a
-  /// deadline is a tick, and nothing has to be asked here.
+  /// Whether a period ever had a slack, or ended later than its clock can count. Until then each
+  /// deadline is a tick, and the engine need not ask this table.
   [[nodiscard]] bool had_uncommon() const noexcept { return had_uncommon_; }
 
   /// The tick behind `last`, or the end of what the clock can count.

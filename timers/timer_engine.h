@@ -32,8 +32,8 @@ class TimerEngine final : public UntypedTimers, private AlarmKeeper::User {
   [[nodiscard]] Duration clock_now() const noexcept override { return clock_.now(); }
   void end() noexcept override;
 
-  // What the handles ask for; see UntypedTimer. A handle that asks is registered: only cancelling
-  // ends that, and empties the handle.
+  // What the handles ask for; see UntypedTimer. A handle that asks is registered, since cancelling,
+  // the only way to end that, empties the handle.
   [[gnu::always_inline]] void rearm(HandlerId id, Duration deadline);
   void set_period(HandlerId id, Duration period);
   void disarm(HandlerId id);
@@ -68,9 +68,8 @@ class TimerEngine final : public UntypedTimers, private AlarmKeeper::User {
   TimerQueue queue_;  // a deadline there includes the slack
   PeriodTable periods_;
 
-  // The slots that were popped, in order; fixed when a run begins. A timer that is cancelled or
-  // armed anew meanwhile is popped no more. So a slot that another timer has got is not mistaken
-  // for it.
+  // The slots of the due timers, in order; fixed when a run begins. The queue knows them as popped.
+  // A timer that is cancelled or armed anew meanwhile no longer is, nor is a new timer in its slot.
   std::vector<std::uint32_t> batch_;
   std::size_t next_in_batch_ = 0;
   std::vector<std::uint32_t> set_this_turn_;  // scratch of collect_due

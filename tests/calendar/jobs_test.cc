@@ -3,6 +3,7 @@
 
 #include "support/allocations.h"
 #include "support/calendar.h"
+#include "support/errors.h"
 #include "support/processes.h"
 #include "support/standard.h"
 #include "support/timer_fixtures.h"
@@ -13,17 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using namespace testing_support;
 using Texts = std::vector<std::string>;
-
-// What `call` throws says; empty when it throws nothing of that type.
-template <class Error, class Call>
-std::string thrown_by(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
-}
 
 // Midnight, and nothing has been scheduled yet.
 class SimulatedJobs : public SimulatedTimers {
@@ -47,6 +37,12 @@ class SimulatedJobs : public SimulatedTimers {
     };
   }
   Texts taken() { return std::exchange(runs_, {}); }
+
+  // Somebody sets the clock, and the loop sees it.
+  void set_wall(const std::string& text, Duration later = {}) {
+    clock_.set_wall(instant(text) + later);
+    clock_.advance(0s);
+  }
 
   std::optional<WallTimerService> wall_;
   std::optional<Jobs> jobs_;
@@ -79,10 +75,8 @@ TEST_F(SimulatedJobs, TM11_ItsZoneDecides) {
 
 TEST_F(SimulatedJobs, TM11_AnHourThatComesTwiceIsServedAsItsOverlapSays) {
   clock_.set_wall(instant("2026-10-24T12:00:00Z"));
-  const auto berlin = [](Overlap overlap) {
-    return Cron("30 2 * * *", {.zone = TimeZone("Europe/Berlin"), .overlap = overlap});
-  };
-  const Job job = jobs_->schedule(berlin(Overlap::both), {}, note());
+  const CronOptions berlin = {.zone = TimeZone("Europe/Berlin"), .overlap = Overlap::both};
+  const Job job = jobs_->schedule(Cron("30 2 * * *", berlin), {}, note());
   clock_.advance(36h);
   EXPECT_EQ(taken(), (Texts{"2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"}));
 }
@@ -107,8 +101,7 @@ TEST_F(SimulatedJobs, TM11_AJobThatIsNeverDueAgainIsNotActive) {
 TEST_F(SimulatedJobs, TM11_OfMissedRunsTheLastIsCalledOnceAndTheOthersAreCounted) {
   const Job job = jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::once}, note());
   clock_.suspend(0s);
-  clock_.set_wall(instant("2026-03-02T05:20:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T05:20:00Z");
   EXPECT_EQ(taken(), (Texts{"2026-03-02T05:00:00Z missed 4"}));
   EXPECT_EQ(actual_.back(), instant("2026-03-02T05:20:00Z"));
   clock_.advance(1h);
@@ -117,8 +110,7 @@ TEST_F(SimulatedJobs, TM11_OfMissedRunsTheLastIsCalledOnceAndTheOthersAreCounted
 
 TEST_F(SimulatedJobs, TM11_SkippedRunsAreCountedWithTheNextThatIsCalled) {
   const Job job = jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::skip}, note());
-  clock_.set_wall(instant("2026-03-02T05:20:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T05:20:00Z");
   EXPECT_EQ(taken(), (Texts{}));
   clock_.advance(40min);
   EXPECT_EQ(taken(), (Texts{"2026-03-02T06:00:00Z missed 5"}));
@@ -127,11 +119,9 @@ TEST_F(SimulatedJobs, TM11_SkippedRunsAreCountedWithTheNextThatIsCalled) {
 TEST_F(SimulatedJobs, TM11_WithinItsGraceARunIsNotMissed) {
   const Job job =
       jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::skip, .grace = 2min}, note());
-  clock_.set_wall(instant("2026-03-02T01:02:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T01:02:00Z");
   EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z"}));
-  clock_.set_wall(instant("2026-03-02T02:02:00Z") + 1ns);
-  clock_.advance(0s);
+  set_wall("2026-03-02T02:02:00Z", 1ns);
   EXPECT_EQ(taken(), (Texts{}));
 }
 
@@ -151,35 +141,28 @@ TEST_F(SimulatedJobs, TM11_OfTooManyMissedRunsTheLatestAreCalled) {
   const Job job =
       jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::all, .most_missed = 2}, note());
   clock_.advance(0s);
-  clock_.set_wall(instant("2026-03-02T10:30:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T10:30:00Z");
   EXPECT_EQ(taken(), (Texts{"2026-03-02T09:00:00Z missed 8", "2026-03-02T10:00:00Z"}));
 }
 
 TEST_F(SimulatedJobs, TM11_MoreMissedRunsThanAreCountedCostNoMoreThanThat) {
-  const Job job = jobs_->schedule(Cron("* * * * * *"), {.missed = MissedRuns::once}, note());
-  clock_.set_wall(instant("2036-03-02T05:20:07Z"));
-  clock_.advance(0s);
+  const Cron each_second("* * * * * *");
+  const Job once = jobs_->schedule(each_second, {.missed = MissedRuns::once}, note());
+  set_wall("2036-03-02T05:20:07Z");
   EXPECT_EQ(taken(), (Texts{"2036-03-02T05:20:07Z missed 10000"}));
-  clock_.advance(1s);
-  EXPECT_EQ(taken(), (Texts{"2036-03-02T05:20:08Z"}));
-}
-
-TEST_F(SimulatedJobs, TM11_TheLatestAreCalledHoweverManyWereMissed) {
-  const Job job =
-      jobs_->schedule(Cron("* * * * * *"), {.missed = MissedRuns::all, .most_missed = 3}, note());
-  clock_.set_wall(instant("2036-03-02T05:20:07Z"));
-  clock_.advance(0s);
-  EXPECT_EQ(taken(), (Texts{"2036-03-02T05:20:05Z missed 10000", "2036-03-02T05:20:06Z",
-                            "2036-03-02T05:20:07Z"}));
+  const Job latest =
+      jobs_->schedule(each_second, {.missed = MissedRuns::all, .most_missed = 3}, note());
+  set_wall("2046-03-02T05:20:07Z");
+  EXPECT_EQ(taken(),
+            (Texts{"2046-03-02T05:20:07Z missed 10000", "2046-03-02T05:20:05Z missed 10000",
+                   "2046-03-02T05:20:06Z", "2046-03-02T05:20:07Z"}));
 }
 
 // The nights are empty, so that the latest runs lie on both sides of one.
 TEST_F(SimulatedJobs, TM11_TheLatestAreFoundAcrossALongBreak) {
   const Job job =
       jobs_->schedule(Cron("* 8-19 * * *"), {.missed = MissedRuns::all, .most_missed = 4}, note());
-  clock_.set_wall(instant("2056-03-02T08:01:30Z"));
-  clock_.advance(0s);
+  set_wall("2056-03-02T08:01:30Z");
   EXPECT_EQ(taken(), (Texts{"2056-03-01T19:58:00Z missed 10000", "2056-03-01T19:59:00Z",
                             "2056-03-02T08:00:00Z", "2056-03-02T08:01:00Z"}));
 }
@@ -193,8 +176,7 @@ TEST_F(SimulatedJobs, TM11_AsManyAsMayBeAreCalledWithoutCountingThemEachTime) {
                                     ++calls;
                                     EXPECT_EQ(run.missed, 0U);
                                   });
-  clock_.set_wall(instant("2026-03-02T00:00:00Z") + 10'000s);
-  clock_.advance(0s);
+  set_wall("2026-03-02T00:00:00Z", 10'000s);
   EXPECT_EQ(calls, 10'000U);
 }
 
@@ -216,11 +198,9 @@ TEST_F(SimulatedJobs, TM7_MissedRunsAreLimitedAnewWhenTheClockIsSetAmongThem) {
   clock_.pass(20h);
   turn();
   EXPECT_EQ(taken(), (Texts{"2026-03-02T18:00:00Z missed 17"}));
-  clock_.set_wall(instant("2026-03-02T17:30:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T17:30:00Z");
   EXPECT_EQ(taken(), (Texts{})) << "19:00 is not due any more";
-  clock_.set_wall(instant("2026-03-02T23:30:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T23:30:00Z");
   EXPECT_EQ(taken(), (Texts{"2026-03-02T21:00:00Z missed 2", "2026-03-02T22:00:00Z",
                             "2026-03-02T23:00:00Z"}));
 }
@@ -270,19 +250,15 @@ TEST_F(SimulatedJobs, TM11_ABusyLoopIsToldOfWhatItMissed) {
   EXPECT_EQ(taken(), (Texts{"2026-03-02T00:00:05Z missed 4"}));
 }
 
-TEST_F(SimulatedJobs, TM11_ARememberedRunTellsWhatWasMissedSince) {
+TEST_F(SimulatedJobs, TM11_ARememberedRunTellsWhatWasMissedSinceAndWithoutOneNothingWas) {
   const WallTime last = instant("2026-02-27T03:00:00Z");
   const Job job = jobs_->schedule(Cron("0 3 * * *"), {.last_run = last}, note());
+  const Job forgetful = jobs_->schedule(Cron("0 3 * * *"), {}, [] {});
+  EXPECT_EQ(forgetful.next_run(), instant("2026-03-02T03:00:00Z"));
   clock_.advance(0s);
   EXPECT_EQ(taken(), (Texts{"2026-03-01T03:00:00Z missed 1"}));
   clock_.advance(3h);
   EXPECT_EQ(taken(), (Texts{"2026-03-02T03:00:00Z"}));
-}
-
-TEST_F(SimulatedJobs, TM11_WithoutARememberedRunNothingWasMissed) {
-  const Job job = jobs_->schedule(Cron("0 3 * * *"), {}, note());
-  clock_.advance(0s);
-  EXPECT_EQ(taken(), (Texts{}));
 }
 
 TEST_F(SimulatedJobs, TM11_ARememberedRunFarInTheFutureIsNotBelieved) {
@@ -308,11 +284,9 @@ TEST_F(SimulatedJobs, TM7_MoreThanADayBackTheClockWasWrongBeforeAndNoLess) {
   const Job job = jobs_->schedule(Cron("@hourly"), {}, note());
   clock_.advance(3h);
   EXPECT_EQ(taken().back(), "2026-03-02T03:00:00Z");
-  clock_.set_wall(instant("2026-03-01T03:00:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-01T03:00:00Z");
   EXPECT_EQ(job.next_run(), instant("2026-03-02T04:00:00Z"));
-  clock_.set_wall(instant("2026-03-01T03:00:00Z") - 1ns);
-  clock_.advance(0s);
+  set_wall("2026-03-01T03:00:00Z", -1ns);
   EXPECT_EQ(job.next_run(), instant("2026-03-01T03:00:00Z"));
 }
 
@@ -321,8 +295,7 @@ TEST_F(SimulatedJobs, TM7_AClockThatWasWrongByYearsKeepsNoJobWaiting) {
   const Job job = jobs_->schedule(Cron("@hourly"), {}, note());
   clock_.advance(1h);
   EXPECT_EQ(taken(), (Texts{"2099-01-01T01:00:00Z"}));
-  clock_.set_wall(instant("2026-03-02T00:10:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T00:10:00Z");
   EXPECT_EQ(job.next_run(), instant("2026-03-02T01:00:00Z"));
   clock_.advance(1h);
   EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z"}));
@@ -335,8 +308,7 @@ TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetBack) {
   const Job daily = jobs_->schedule(Cron("0 10 * * *"), {}, [] {});
   EXPECT_EQ(daily.next_run(), instant("2026-03-03T10:00:00Z"));
   clock_.advance(20s);
-  clock_.set_wall(instant("2026-03-02T03:05:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T03:05:00Z");
   EXPECT_EQ(hourly.next_run(), instant("2026-03-02T04:00:00Z"));
   EXPECT_EQ(daily.next_run(), instant("2026-03-02T10:00:00Z"));
   clock_.advance(3h);
@@ -356,11 +328,9 @@ TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetBackByTheLeast)
 TEST_F(SimulatedJobs, TM7_AJobThatHasNotRunFollowsAClockThatIsSetToAndFro) {
   clock_.set_wall(instant("2026-03-02T12:05:00Z"));
   const Job job = jobs_->schedule(Cron("@hourly"), {}, note());
-  clock_.set_wall(instant("2026-03-02T09:30:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T09:30:00Z");
   EXPECT_EQ(taken(), (Texts{}));
-  clock_.set_wall(instant("2026-03-02T12:05:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T12:05:00Z");
   EXPECT_EQ(taken(), (Texts{"2026-03-02T12:00:00Z missed 2"}));
   clock_.set_wall(instant("2026-03-02T11:30:00Z"));
   clock_.advance(1h);
@@ -382,8 +352,7 @@ TEST_F(SimulatedJobs, TM7_ARunThatWasLeftOutComesAgainWhenTheClockGoesBack) {
   const Job job = jobs_->schedule(Cron("@hourly"), {.missed = MissedRuns::skip}, note());
   clock_.advance(1h);
   EXPECT_EQ(taken(), (Texts{"2026-03-02T01:00:00Z"}));
-  clock_.set_wall(instant("2026-03-02T06:30:00Z"));
-  clock_.advance(0s);
+  set_wall("2026-03-02T06:30:00Z");
   EXPECT_EQ(taken(), (Texts{}));
   clock_.set_wall(instant("2026-03-02T03:30:00Z"));
   clock_.advance(30min);
@@ -395,45 +364,28 @@ TEST_F(SimulatedJobs, TM7_ARunThatWasLeftOutComesAgainWhenTheClockGoesBack) {
 
 // ---- jitter
 
-TEST_F(SimulatedJobs, TM11_JitterIsTheSameForTheSameSeedAndRun) {
-  const auto delays = [this](std::uint64_t seed) {
+TEST_F(SimulatedJobs, TM11_JitterIsTheSameForTheSameSeedAndRunAndReachesItsMostAndNoFurther) {
+  const auto delays = [this](Jitter jitter) {
     make();
     jobs_.reset();
-    wall_.emplace(*reactor_);
-    jobs_.emplace(*wall_);
+    jobs_.emplace(wall_.emplace(*reactor_));
     clock_.set_wall(instant("2026-03-02T00:00:00Z"));
     std::vector<Duration> found;
-    const Job job = jobs_->schedule(
-        Cron("@hourly"), {.jitter = {.most = 10min, .seed = seed}},
-        [&found](const JobRun& run) { found.push_back(run.actual - run.scheduled); });
-    clock_.advance(50h + 10min);
+    const Job job = jobs_->schedule(Cron("@hourly"), {.jitter = jitter}, [&](const JobRun& run) {
+      found.push_back(run.actual - run.scheduled);
+    });
+    clock_.advance(50h + jitter.most);
+    EXPECT_EQ(found.size(), 50U);
     return found;
   };
-  const std::vector<Duration> one = delays(1);
-  EXPECT_EQ(one.size(), 50U);
-  EXPECT_EQ(delays(1), one);
-  EXPECT_NE(delays(2), one);
-  Duration least = Duration::max();
-  Duration most = {};
-  for (const Duration delay : one) {
-    least = std::min(least, delay);
-    most = std::max(most, delay);
-  }
-  EXPECT_GE(least, 0s);
-  EXPECT_LT(least, 3min);
-  EXPECT_GT(most, 7min);
-  EXPECT_LE(most, 10min);
-}
-
-TEST_F(SimulatedJobs, TM11_JitterReachesItsMostAndNoFurther) {
-  std::vector<Duration> delays;
-  const Job job = jobs_->schedule(
-      Cron("@hourly"), {.jitter = {.most = 1ns, .seed = 1}},
-      [&delays](const JobRun& run) { delays.push_back(run.actual - run.scheduled); });
-  clock_.advance(50h + 1ns);
-  EXPECT_EQ(delays.size(), 50U);
-  EXPECT_EQ(std::ranges::min(delays), 0ns);
-  EXPECT_EQ(std::ranges::max(delays), 1ns);
+  const std::vector<Duration> one = delays({.most = 10min, .seed = 1});
+  EXPECT_EQ(delays({.most = 10min, .seed = 1}), one);
+  EXPECT_NE(delays({.most = 10min, .seed = 2}), one);
+  EXPECT_LT(std::ranges::min(one), 3min);
+  EXPECT_GT(std::ranges::max(one), 7min);
+  const std::vector<Duration> least = delays({.most = 1ns, .seed = 1});
+  EXPECT_EQ(std::ranges::min(least), 0ns);
+  EXPECT_EQ(std::ranges::max(least), 1ns);
 }
 
 TEST_F(SimulatedJobs, TM11_JitterEndsBeforeTheNextRunIsDue) {
@@ -529,7 +481,7 @@ TEST_F(SimulatedJobs, L5_JobsWhoseTimersAreGoneAreInertAndScheduleNoMore) {
   wall_.reset();
   EXPECT_FALSE(job.active());
   EXPECT_EQ(job.next_run(), std::nullopt);
-  EXPECT_EQ(thrown_by<std::logic_error>(
+  EXPECT_EQ(message_of<std::logic_error>(
                 [this] { static_cast<void>(jobs_->schedule(Cron("@hourly"), {}, note())); }),
             "Jobs::schedule: the timer service of these jobs is gone");
   clock_.advance(2h);
@@ -539,25 +491,24 @@ TEST_F(SimulatedJobs, L5_JobsWhoseTimersAreGoneAreInertAndScheduleNoMore) {
 
 // ---- misuse, costs
 
-std::string told_of(Jobs& jobs, const JobOptions& options) {
-  return thrown_by<std::invalid_argument>(
-      [&] { static_cast<void>(jobs.schedule(Cron("@hourly"), options, [] {})); });
-}
-
 TEST_F(SimulatedJobs, TM11_OptionsThatMakeNoSenseAreRefusedWithTheirValues) {
-  EXPECT_EQ(told_of(*jobs_, {.most_missed = 0}),
-            "Jobs::schedule: most_missed is 0, and must be from 1 to 10000");
-  EXPECT_EQ(told_of(*jobs_, {.most_missed = Jobs::kMostCounted + 1}),
-            "Jobs::schedule: most_missed is 10001, and must be from 1 to 10000");
-  EXPECT_EQ(told_of(*jobs_, {.grace = -1s}),
-            "Jobs::schedule: grace is -1000000000 ns, and must not be negative");
-  EXPECT_EQ(told_of(*jobs_, {.jitter = {.most = -1ns}}),
-            "Jobs::schedule: jitter.most is -1 ns, and must not be negative");
+  const std::vector<std::pair<JobOptions, std::string>> refused = {
+      {{.most_missed = 0}, "most_missed is 0, and must be from 1 to 10000"},
+      {{.most_missed = Jobs::kMostCounted + 1},
+       "most_missed is 10001, and must be from 1 to 10000"},
+      {{.grace = -1s}, "grace is -1000000000 ns, and must not be negative"},
+      {{.jitter = {.most = -1ns}}, "jitter.most is -1 ns, and must not be negative"}};
+  for (const auto& [options, why] : refused) {
+    EXPECT_EQ(message_of<std::invalid_argument>([&, &asked = options] {
+                static_cast<void>(jobs_->schedule(Cron("@hourly"), asked, [] {}));
+              }),
+              "Jobs::schedule: " + why);
+  }
 }
 
 TEST_F(SimulatedJobs, TM11_AnEmptyCallbackIsRefused) {
   const auto refused = [this](auto empty) {
-    EXPECT_EQ(thrown_by<std::invalid_argument>([&] {
+    EXPECT_EQ(message_of<std::invalid_argument>([&] {
                 static_cast<void>(jobs_->schedule(Cron("@hourly"), {}, std::move(empty)));
               }),
               "Jobs::schedule: the callback is empty");

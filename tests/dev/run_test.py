@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""tests/dev/run on programs that only talk like GoogleTest's, and fail in each way there is."""
+"""./dev test on programs that only talk like GoogleTest's, and fail in each way there is."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).parent / "run"))
+sys.path.insert(0, str(Path(__file__).parent / "tool"))
 
 import presets
 import programs

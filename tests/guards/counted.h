@@ -9,7 +9,7 @@
 namespace detent::guards {
 
 /// Runs `work`. Valgrind knows it by the name of a function around it, strace by a call that is
-/// made before and after: see the script `guard`.
+/// made before and after: see tests/dev/tool/guards.py.
 void counted(const std::function<void()>& work);
 
 /// How often `new` was called in there.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // usage: workload [--compiler | NAME OPERATIONS], does so many operations and prints how often they
-// allocated. Instructions and system calls are for others to count: see the script `guard`.
+// allocated. Instructions and system calls are for others to count: see tests/dev/tool/guards.py.
 // Without arguments, the names.
 #include <cstdio>
 #include <map>

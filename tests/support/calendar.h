@@ -36,4 +36,12 @@ inline std::string to_text(WallTime t) {
   return text.data();
 }
 
+/// "03-29T01:00" of 2026 as to_text() writes it: the year, the seconds and midnight may be left
+/// out.
+inline std::string in_full(const std::string& year, std::string text) {
+  if (text.at(2) == '-') text = year + '-' + text;
+  const std::string midnight = "T00:00:00Z";
+  return text + midnight.substr(text.size() - midnight.size());
+}
+
 }  // namespace detent::testing_support

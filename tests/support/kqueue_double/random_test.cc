@@ -110,7 +110,7 @@ class Stage {
       for (const auto& [filter, enabled] : end.added) {
         const bool reads = filter == EVFILT_READ;
         const int wanted = reads ? POLLIN : POLLOUT;
-        const int state = detent::testing_support::poll_one(end.fd, wanted | POLLRDHUP);
+        const int state = poll_one(end.fd, wanted | POLLRDHUP);
         if (!enabled || (state & (wanted | POLLHUP | POLLERR | POLLRDHUP)) == 0) continue;
         const bool is_socket = end.reads && end.writes;
         // poll(2) does not tell a socket's writer that its own side is shut down.
@@ -139,7 +139,7 @@ class Stage {
     }
     EXPECT_EQ(reported, wanted);
     if (!wanted.empty()) {
-      EXPECT_TRUE(detent::testing_support::is_readable(queue_.fd()));
+      EXPECT_TRUE(is_readable(queue_.fd()));
     }
   }
 
@@ -155,7 +155,7 @@ class Stage {
   std::vector<End> ends_;
 };
 
-TEST(KqueueDouble, TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
+TEST_F(KqueueDouble, TheLevelsAgreeWithPollAfterEachOfManyRandomOperations) {
   for (const unsigned seed : {1U, 2U, 3U}) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Stage(seed).run();

@@ -3,6 +3,7 @@
 /// A kqueue for the double's own tests, which see nothing but kqueue(2)'s two calls.
 #pragma once
 
+#include <signal.h>
 #include <sys/event.h>
 
 #include <cerrno>
@@ -15,17 +16,12 @@
 
 #include "detent/unique_fd.h"
 #include "support/connected_pair.h"
+#include "support/standard.h"
 
 namespace kqueue_double {
 
+using namespace detent::testing_support;
 using detent::UniqueFd;
-using detent::testing_support::checked;
-using detent::testing_support::make_pipe;
-using detent::testing_support::make_socket_pair;
-using detent::testing_support::make_tcp_pair;
-using detent::testing_support::put;
-using detent::testing_support::SocketPair;
-using detent::testing_support::take;
 
 using Event = struct kevent;
 using Events = std::vector<Event>;
@@ -51,7 +47,6 @@ constexpr timespec kNoWait = {.tv_sec = 0, .tv_nsec = 0};
 class TestQueue {
  public:
   [[nodiscard]] int fd() const noexcept { return kq_.fd(); }
-  void close() { kq_.reset(); }
 
   /// 0, or the errno.
   int apply(int ident, int filter, unsigned flags, Note note = {}) const {
@@ -85,6 +80,12 @@ class TestQueue {
   UniqueFd kq_ = UniqueFd(checked(::kqueue(), "kqueue"));
 };
 
+/// The event, where there must be one.
+inline Event only(const Events& events) {
+  EXPECT_EQ(events.size(), 1U);
+  return events.empty() ? Event() : events[0];
+}
+
 /// The event of that filter, if it is among them.
 inline std::optional<Event> of_filter(const Events& events, int filter) {
   for (const Event& event : events) {
@@ -94,5 +95,28 @@ inline std::optional<Event> of_filter(const Events& events, int filter) {
 }
 
 inline bool has(const Event& event, unsigned flag) { return (event.flags & flag) != 0; }
+
+/// The program's disposition of a signal, while it lives.
+class Disposition {
+ public:
+  Disposition(int signal, void (*handler)(int)) : signal_(signal) {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    ::sigaction(signal, &action, &before_);
+  }
+  Disposition(const Disposition&) = delete;
+  Disposition& operator=(const Disposition&) = delete;
+  ~Disposition() { ::sigaction(signal_, &before_, nullptr); }
+
+ private:
+  int signal_;
+  struct sigaction before_ = {};
+};
+
+class KqueueDouble : public testing::Test {
+ protected:
+  TestQueue queue_;
+  SocketPair pair_ = make_socket_pair();
+};
 
 }  // namespace kqueue_double

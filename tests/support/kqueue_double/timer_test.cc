@@ -39,7 +39,7 @@ void expect_expirations(std::intptr_t count, Span start, Span look, nanoseconds 
   EXPECT_LE(count, (look.last - start.first) / period);
 }
 
-TEST(KqueueDouble, TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
+TEST_F(KqueueDouble, TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
   struct Unit {
     std::uint32_t note;
     std::intptr_t data;
@@ -59,148 +59,133 @@ TEST(KqueueDouble, TheUnitIsMillisecondsUnlessANoteSaysOtherwise) {
   }
 }
 
-TEST(KqueueDouble, ASecondIsNotOverBefore) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, ASecondIsNotOverBefore) {
   const Span start = span_of([&] {
-    ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 1}), 0);
+    ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 1}), 0);
   });
-  EXPECT_EQ(queue.wait().size(), 1U);
+  EXPECT_EQ(queue_.wait().size(), 1U);
   EXPECT_GE(SteadyClock::now() - start.first, 1s);
 }
 
-TEST(KqueueDouble, DataIsTheExpirationsSinceTheLastCollection) {
-  const TestQueue queue;
-  const Span start = span_of([&] { ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.data = 10}), 0); });
+TEST_F(KqueueDouble, DataIsTheExpirationsSinceTheLastCollection) {
+  const Span start = span_of([&] { ASSERT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.data = 10}), 0); });
   pass(105ms);
   Events events;
-  const Span look = span_of([&] { events = queue.collect(); });
+  const Span look = span_of([&] { events = queue_.collect(); });
   ASSERT_EQ(events.size(), 1U);
   expect_expirations(events[0].data, start, look, 10ms);
   const auto first = events[0].data;
 
-  events = queue.wait();
+  events = queue_.wait();
   const Span again = {look.last, SteadyClock::now()};
   ASSERT_EQ(events.size(), 1U);
   expect_expirations(first + events[0].data, start, again, 10ms);
   EXPECT_LT(events[0].data, first + (again.last - look.first) / 10ms);
 }
 
-TEST(KqueueDouble, TheNextDeadlineIsCountedFromTheLastAndNotFromNow) {
+TEST_F(KqueueDouble, TheNextDeadlineIsCountedFromTheLastAndNotFromNow) {
   constexpr auto kPeriod = 300us;
-  const TestQueue queue;
-  const Span start = span_of(
-      [&] { ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_USECONDS, .data = 300}), 0); });
+  const Span start = span_of([&] {
+    ASSERT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_USECONDS, .data = 300}), 0);
+  });
   std::intptr_t total = 0;
   Span look = start;
   for (int i = 0; i < 50; ++i) {
     pass(kPeriod / 2);  // each look is late
     Events events;
-    look = span_of([&] { events = queue.wait(); });
+    look = span_of([&] { events = queue_.wait(); });
     total += events.at(0).data;
   }
   EXPECT_GE(total, (look.first - start.last) / kPeriod);
   EXPECT_LE(total, (look.last - start.first) / kPeriod);
 }
 
-TEST(KqueueDouble, ClearIsImpliedAndItIsPeriodicUnlessOneShot) {
-  const TestQueue queue;
-  ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.data = 1}), 0);
+TEST_F(KqueueDouble, ClearIsImpliedAndItIsPeriodicUnlessOneShot) {
+  ASSERT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.data = 1}), 0);
   for (int i = 0; i < 3; ++i) {
-    const Events events = queue.wait();
-    ASSERT_EQ(events.size(), 1U);
-    EXPECT_TRUE(has(events[0], EV_CLEAR));
-    EXPECT_GE(events[0].data, 1);
+    const Event event = only(queue_.wait());
+    EXPECT_TRUE(has(event, EV_CLEAR));
+    EXPECT_GE(event.data, 1);
   }
-  ASSERT_EQ(queue.apply(1, EVFILT_TIMER, EV_DELETE), 0);
+  ASSERT_EQ(queue_.apply(1, EVFILT_TIMER, EV_DELETE), 0);
 
-  ASSERT_EQ(queue.add(2, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
+  ASSERT_EQ(queue_.add(2, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
   pass(5ms);
-  const Events events = queue.wait();
-  ASSERT_EQ(events.size(), 1U);
-  EXPECT_EQ(events[0].data, 1);
-  EXPECT_EQ(queue.apply(2, EVFILT_TIMER, EV_DELETE), ENOENT);
+  EXPECT_EQ(only(queue_.wait()).data, 1);
+  EXPECT_EQ(queue_.apply(2, EVFILT_TIMER, EV_DELETE), ENOENT);
 }
 
-TEST(KqueueDouble, WhatIsCollectedIsNotReportedTwice) {
-  const TestQueue queue;
-  ASSERT_EQ(queue.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
-  EXPECT_EQ(queue.collect().size(), 0U);
-  EXPECT_FALSE(detent::testing_support::is_readable(queue.fd()));
-  ASSERT_EQ(queue.add(2, EVFILT_TIMER, EV_DISPATCH, {.data = 1}), 0);
-  EXPECT_EQ(queue.wait().size(), 1U);
+TEST_F(KqueueDouble, WhatIsCollectedIsNotReportedTwice) {
+  ASSERT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
+  EXPECT_EQ(queue_.collect().size(), 0U);
+  EXPECT_FALSE(is_readable(queue_.fd()));
+  ASSERT_EQ(queue_.add(2, EVFILT_TIMER, EV_DISPATCH, {.data = 1}), 0);
+  EXPECT_EQ(queue_.wait().size(), 1U);
   pass(3ms);
-  EXPECT_EQ(queue.collect().size(), 0U) << "it is disabled";
-  EXPECT_FALSE(detent::testing_support::is_readable(queue.fd()));
-  ASSERT_EQ(queue.apply(2, EVFILT_TIMER, EV_ENABLE), 0);
-  EXPECT_EQ(queue.collect().size(), 1U) << "and went on";
+  EXPECT_EQ(queue_.collect().size(), 0U) << "it is disabled";
+  EXPECT_FALSE(is_readable(queue_.fd()));
+  ASSERT_EQ(queue_.apply(2, EVFILT_TIMER, EV_ENABLE), 0);
+  EXPECT_EQ(queue_.collect().size(), 1U) << "and went on";
 }
 
-TEST(KqueueDouble, AShorterTimerComesBeforeALongerOneThatWasAddedEarlier) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, AShorterTimerComesBeforeALongerOneThatWasAddedEarlier) {
   constexpr Note kHour = {.fflags = NOTE_SECONDS, .data = 3600};
-  ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, kHour), 0);
-  ASSERT_EQ(queue.add(2, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
-  ASSERT_EQ(queue.add(3, EVFILT_TIMER, EV_ONESHOT, kHour), 0);
-  const Events events = queue.wait();
-  ASSERT_EQ(events.size(), 1U);
-  EXPECT_EQ(events[0].ident, 2U);
+  ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, kHour), 0);
+  ASSERT_EQ(queue_.add(2, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
+  ASSERT_EQ(queue_.add(3, EVFILT_TIMER, EV_ONESHOT, kHour), 0);
+  EXPECT_EQ(only(queue_.wait()).ident, 2U);
 }
 
-TEST(KqueueDouble, AddingAgainStartsItAnewAndKeepsWhatHasExpired) {
-  const TestQueue queue;
-  ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
-  ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
-  if (const Events early = queue.collect(); !early.empty()) return;  // it had expired between them
+TEST_F(KqueueDouble, AddingAgainStartsItAnewAndKeepsWhatHasExpired) {
+  ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 1}), 0);
+  ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
+  if (const Events early = queue_.collect(); !early.empty()) return;  // it had expired between them
   pass(3ms);
-  EXPECT_EQ(queue.collect().size(), 0U);
+  EXPECT_EQ(queue_.collect().size(), 0U);
 
-  ASSERT_EQ(queue.add(2, EVFILT_TIMER, 0, {.data = 1}), 0);
+  ASSERT_EQ(queue_.add(2, EVFILT_TIMER, 0, {.data = 1}), 0);
   pass(3ms);
-  ASSERT_EQ(queue.add(2, EVFILT_TIMER, 0, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
-  EXPECT_EQ(queue.collect().size(), 1U);
-  EXPECT_EQ(queue.collect().size(), 0U);
+  ASSERT_EQ(queue_.add(2, EVFILT_TIMER, 0, {.fflags = NOTE_SECONDS, .data = 3600}), 0);
+  EXPECT_EQ(queue_.collect().size(), 1U);
+  EXPECT_EQ(queue_.collect().size(), 0U);
 }
 
-TEST(KqueueDouble, NoDelayAndANegativeOneAreEinvalAsOnNetBsd) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, NoDelayAndANegativeOneAreEinvalAsOnNetBsd) {
   for (const unsigned flags : std::array<unsigned, 2>{0, EV_ONESHOT}) {
-    EXPECT_EQ(queue.add(1, EVFILT_TIMER, flags, {.data = 0}), EINVAL);
-    EXPECT_EQ(queue.add(1, EVFILT_TIMER, flags, {.fflags = NOTE_NSECONDS, .data = 0}), EINVAL);
-    EXPECT_EQ(queue.add(1, EVFILT_TIMER, flags, {.data = -1}), EINVAL);
+    EXPECT_EQ(queue_.add(1, EVFILT_TIMER, flags, {.data = 0}), EINVAL);
+    EXPECT_EQ(queue_.add(1, EVFILT_TIMER, flags, {.fflags = NOTE_NSECONDS, .data = 0}), EINVAL);
+    EXPECT_EQ(queue_.add(1, EVFILT_TIMER, flags, {.data = -1}), EINVAL);
   }
-  EXPECT_EQ(queue.apply(1, EVFILT_TIMER, EV_DELETE), ENOENT);
-  EXPECT_EQ(queue.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_NSECONDS, .data = 1}), 0);
-  EXPECT_EQ(queue.wait().size(), 1U);
+  EXPECT_EQ(queue_.apply(1, EVFILT_TIMER, EV_DELETE), ENOENT);
+  EXPECT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.fflags = NOTE_NSECONDS, .data = 1}), 0);
+  EXPECT_EQ(queue_.wait().size(), 1U);
 }
 
-TEST(KqueueDouble, AVeryLongDelayIsCutToALongOne) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, AVeryLongDelayIsCutToALongOne) {
   constexpr auto kMost = std::numeric_limits<std::intptr_t>::max();
   for (const std::uint32_t unit : {0U, NOTE_SECONDS, NOTE_USECONDS, NOTE_NSECONDS}) {
-    EXPECT_EQ(queue.add(1, EVFILT_TIMER, 0, {.fflags = unit, .data = kMost}), 0);
-    EXPECT_EQ(queue.collect().size(), 0U);
+    EXPECT_EQ(queue_.add(1, EVFILT_TIMER, 0, {.fflags = unit, .data = kMost}), 0);
+    EXPECT_EQ(queue_.collect().size(), 0U);
   }
 }
 
-TEST(KqueueDouble, ATimerIsNeverEarlyUnlessItIsLetBe) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, ATimerIsNeverEarlyUnlessItIsLetBe) {
   for (int i = 0; i < 20; ++i) {
     const Span start = span_of([&] {
-      ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_USECONDS, .data = 500}), 0);
+      ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_USECONDS, .data = 500}), 0);
     });
-    EXPECT_EQ(queue.wait().size(), 1U);
+    EXPECT_EQ(queue_.wait().size(), 1U);
     EXPECT_GE(SteadyClock::now() - start.first, 500us);
   }
 }
 
-TEST(KqueueDouble, ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
   set_timer_earliness(10ms);
   bool was_early = false;
   for (int i = 0; i < 1000 && !was_early; ++i) {  // until the machine is not too busy to see it
     const Span start =
-        span_of([&] { ASSERT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 15}), 0); });
-    EXPECT_EQ(queue.wait().size(), 1U);
+        span_of([&] { ASSERT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.data = 15}), 0); });
+    EXPECT_EQ(queue_.wait().size(), 1U);
     const auto end = SteadyClock::now();
     EXPECT_GE(end - start.first, 7500us);
     was_early = end - start.last < 15ms;
@@ -209,23 +194,21 @@ TEST(KqueueDouble, ATimerMayBeLetFireEarlyButNotBeforeHalfOfItsTime) {
   EXPECT_TRUE(was_early);
 }
 
-TEST(KqueueDouble, AnAbsoluteTimeIsRefused) {
-  const TestQueue queue;
-  EXPECT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT,
-                      {.fflags = NOTE_ABSOLUTE | NOTE_SECONDS, .data = 1'000'000}),
+TEST_F(KqueueDouble, AnAbsoluteTimeIsRefused) {
+  EXPECT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT,
+                       {.fflags = NOTE_ABSOLUTE | NOTE_SECONDS, .data = 1'000'000}),
             EINVAL);
-  EXPECT_EQ(queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = 1U << 20U, .data = 1}), EINVAL);
+  EXPECT_EQ(queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = 1U << 20U, .data = 1}), EINVAL);
   EXPECT_EQ(
-      queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS | NOTE_NSECONDS, .data = 1}),
+      queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_SECONDS | NOTE_NSECONDS, .data = 1}),
       EINVAL);
 }
 
-TEST(KqueueDouble, NotesThatOnlySayHowExactItMustBeAreAccepted) {
-  const TestQueue queue;
+TEST_F(KqueueDouble, NotesThatOnlySayHowExactItMustBeAreAccepted) {
   EXPECT_EQ(
-      queue.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_CRITICAL | NOTE_NSECONDS, .data = 1}),
+      queue_.add(1, EVFILT_TIMER, EV_ONESHOT, {.fflags = NOTE_CRITICAL | NOTE_NSECONDS, .data = 1}),
       0);
-  EXPECT_EQ(queue.wait().size(), 1U);
+  EXPECT_EQ(queue_.wait().size(), 1U);
 }
 
 }  // namespace

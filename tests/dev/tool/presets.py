@@ -6,13 +6,13 @@ import os
 import re
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import programs
+from commands import attempt, succeeds
 from outcome import Outcome
 
 # Where each test keeps a process of its own, as what one leaves behind may hide what another lacks.
@@ -58,17 +58,16 @@ class Watch:
 def build(preset):
     print(f"\n== {preset}", flush=True)
     targets = ["all", *ALSO_BUILT.get(preset, [])]
-    return (quietly("cmake", "--preset", preset) and
-            quietly("cmake", "--build", "--preset", preset, "--target", *targets, "--", "--quiet"))
+    return (succeeds_or_tells("cmake", "--preset", preset) and
+            succeeds_or_tells("cmake", "--build", "--preset", preset, "--target", *targets, "--",
+                              "--quiet"))
 
 
-def quietly(*command):
-    """What it says is told only where it fails."""
-    done = subprocess.run(command, text=True, check=False, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        print(done.stdout)
-    return done.returncode == 0
+def succeeds_or_tells(*command):
+    status, said = attempt(*command)
+    if status != 0:
+        print(said)
+    return status == 0
 
 
 def run_tests(preset, soak, outcome):
@@ -77,17 +76,13 @@ def run_tests(preset, soak, outcome):
         Path(environment["DETENT_CONFORMANCE"]).unlink(missing_ok=True)
     wrapper = []
     # The thread sanitizer of g++ 12 cannot start where the kernel spreads addresses too widely.
-    if preset == "tsan" and works("setarch", "-R", "true"):
+    if preset == "tsan" and succeeds("setarch", "-R", "true"):
         wrapper = ["setarch", "-R"]
     if soak and preset in SOAKED:
         outcome.add(ctest(preset, wrapper, "-C", "Soak", "-L", "soak"))
     outcome.add(ctest(preset, wrapper, "-E", "^programs/"))
     outcome.add(programs.run(programs.listed(f"build/{preset}", wrapper, environment),
                              1 if preset == ISOLATED else programs.TESTS_OF_A_PROCESS))
-
-
-def works(*command):
-    return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def environment_of(preset):

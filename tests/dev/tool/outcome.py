@@ -24,7 +24,7 @@ class Outcome:
 
     def counts(self):
         return (f"{self.passed} passed, {len(self.failed)} failed, "
-                f"{self.skipped.total()} skipped")
+                f"{sum(self.skipped.values())} skipped")
 
 
 def closing_lines(outcomes):
