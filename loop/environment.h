@@ -5,9 +5,9 @@
 
 namespace detent {
 
-/// The value of a variable; null when it is not set. Also null in a program with more rights than
-/// its user (set-uid), and in a library built without the option DETENT_ENVIRONMENT: both ignore
-/// the environment.
+/// The value of a variable; null when it is not set. Also null where the environment is ignored: in
+/// a program with more rights than its user (set-uid), and in a library built without the option
+/// DETENT_ENVIRONMENT.
 [[nodiscard]] const char* environment(const char* name) noexcept;
 
 }  // namespace detent

@@ -24,14 +24,14 @@ std::unique_ptr<Transport> checked(std::unique_ptr<Transport> transport) {
   return transport;
 }
 
-// One that could not be opened keeps the reason.
+// A transport without a descriptor keeps the reason.
 std::error_code error_of_empty(Transport& transport) {
   std::array<std::byte, 1> byte = {};
   const std::error_code error = transport.read(byte).error;
   return error ? error : std::make_error_code(std::errc::bad_file_descriptor);
 }
 
-// The limit that a refusal to watch a socket tells of; none: it is another error.
+// The limit, if a refusal to watch a socket is due to one; no error otherwise.
 std::error_code limit_in(std::error_code error) {
   // Above Capabilities::descriptor_limit.
   if (error == std::errc::invalid_argument) {
@@ -40,8 +40,8 @@ std::error_code limit_in(std::error_code error) {
   return is_at_limit(error) ? error : std::error_code();
 }
 
-// A poller gives a registration up when its descriptor was closed behind its back, or when the
-// kernel refuses to take it back after a pause.
+// A poller ends a registration when its descriptor was closed, or the kernel refuses it again after
+// a pause.
 std::error_code why_unwatched(int fd) noexcept {
   const bool is_closed = ::fcntl(fd, F_GETFD) == -1;
   return std::make_error_code(is_closed ? std::errc::bad_file_descriptor
@@ -109,7 +109,7 @@ Watch Connection::watch() {
   }
 }
 
-// False when nothing is to be done any more.
+// False when the connection or its loop is over.
 bool Connection::usable(const char* call) const { return link_.check(call) && is_open(); }
 
 // ---- writing
@@ -154,8 +154,8 @@ void Connection::flush() {
   if (is_open() && queue_.empty() && writing_ == Side::ending) send_end();
 }
 
-// A failure is told like this only to one that has paused reading until the queue is empty, and
-// would wait for ever: the others find the end of the stream.
+// Reports a failed write only while reading is paused, since the user may wait for on_drained for
+// ever. Otherwise reading finds the end of the stream.
 void Connection::tell_drained(const Served& served) {
   const bool failed = writing_ == Side::ended;
   if (failed && wants_to_read()) return;
@@ -172,7 +172,7 @@ void Connection::send_end() {
   update_interest();
 }
 
-// A short write means that the system has no more room, so another try would be in vain.
+// A short write means that the system has no more room, so another try would fail.
 void Connection::on_write_result(const IoResult& result, std::size_t asked) {
   if (result.error) return on_write_error(result.error);
   write_blocked_ = result.blocked;
@@ -181,7 +181,7 @@ void Connection::on_write_result(const IoResult& result, std::size_t asked) {
   update_interest();
 }
 
-// What the peer had sent before it went away is still to be read; the end of that ends it all.
+// Reads on, since the peer may have sent bytes before it went away. Their end ends the connection.
 void Connection::on_write_error(std::error_code error) {
   queue_.clear();
   write_blocked_ = Blocked::no;
@@ -229,7 +229,7 @@ void Connection::serve(Ready ready, const Served& served) {
   if (served && is_open() && held_ != Held::no && !reading_paused_) give_held_input(served);
   const bool reads = served && is_open() && wants_to_read() && held_ == Held::no;
   if (reads && (may_read || broken)) read_some(served);
-  // The reactor silences a watch after an error that nobody asked for; this one has been read.
+  // The reactor silences a watch after an unasked error. The read above has taken this one.
   const bool silenced = ready.error && !ready.hangup && !ready.readable && !ready.writable;
   if (served && is_open() && silenced) watch_.resume();
   // The read has taken what the write was waiting for.
@@ -246,7 +246,7 @@ void Connection::update_interest() {
       .readable = read_waits || write_blocked_ == Blocked::until_readable,
       .writable = read_waits_for_room || write_blocked_ == Blocked::until_writable};
   if (interest == interest_) return;
-  if (watch_) watch_.set_interest(interest);  // else its end is about to be told
+  if (watch_) watch_.set_interest(interest);  // else the watch has ended: see serve()
   interest_ = interest;
 }
 
@@ -265,8 +265,9 @@ void Connection::end(std::error_code reason) {
   if (served_ == nullptr) come_back();
 }
 
-// In the next turn: to report an end that was brought about outside of a callback, or to read on
-// where the budget ran out, since a transport may hold bytes that its descriptor does not announce.
+// Calls on_ready() in the next turn. It then reports an end that came outside of a callback, or
+// reads on after the budget ran out. A transport may hold bytes that its descriptor does not
+// announce.
 void Connection::come_back() {
   if (std::exchange(comes_back_, true)) return;
   later_ = reactor_.next_turn(

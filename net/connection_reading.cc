@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// How a connection reads: in portions, and not what its user cannot deal with yet.
+// How a connection reads: in portions, and holding back what its user cannot handle yet.
 #include <algorithm>
 #include <span>
 
@@ -32,7 +32,7 @@ void Connection::resume_reading() {
 void Connection::hold_input(Held until) {
   held_ = until;
   if (until == Held::until_next_turn) {
-    come_back();  // the interest stays as it is: this is over soon
+    come_back();  // the interest stays, since the next turn is soon
   } else {
     update_interest();
   }
@@ -72,14 +72,14 @@ void Connection::read_some(const Served& served) {
     if (result.blocked != Blocked::no) return;
 
     call(served.kind->handlers.on_data, as_text(buffer.first(result.size)));
-    // After a short read there is nothing left, so another would be in vain.
+    // After a short read nothing is left, so another would find nothing.
     if (!served || !may_hold_more_ || !is_open() || !wants_to_read()) return;
     if (held_ != Held::no) return;
   }
   come_back();
 }
 
-// After a reset that a write has taken note of, reading looks like a clean end: that is none.
+// When a write has got the error of a reset, a read returns a clean end, which is not true.
 void Connection::on_peer_end(const Served& served) {
   if (reason_ && reason_ != std::errc::broken_pipe) return end(reason_);
   peer_ended_ = true;

@@ -47,10 +47,10 @@ std::string_view name_bytes(std::span<const std::byte> native) noexcept {
 
 UnixAddress load_unix(std::span<const std::byte> native) {
   std::string_view name = name_bytes(native);
-  // Elsewhere the kernel fills an unnamed address up with NULs.
+  // On systems without abstract names the kernel fills an unnamed address with NULs.
   const bool abstract = sys::kAbstractNames && name.starts_with('\0');
-  // Whoever bound a path may have counted the bytes after its NUL, and the kernel counts a NUL
-  // that does not fit any more.
+  // A program that bound a path may have counted bytes after its NUL. The kernel counts a NUL even
+  // if it does not fit.
   if (!abstract) name = name.substr(0, name.find('\0'));
   if (name.size() > kPathRoom) {
     throw std::invalid_argument("Endpoint::from_native: the name does not fit into a sockaddr_un");
@@ -94,8 +94,8 @@ Endpoint Endpoint::parse(std::string_view text) {
   return endpoint;
 }
 
-// Builds each address anew, so that padding, flow labels and the length bytes of the BSDs, which
-// differ between equal addresses, are left behind and operator== may compare bytes.
+// Builds each address anew, so that operator== may compare bytes. Leaves out what differs between
+// equal addresses: padding, flow labels and the length bytes of the BSDs.
 Endpoint Endpoint::from_native(std::span<const std::byte> native) {
   Endpoint endpoint;
   if (native.empty()) return endpoint;

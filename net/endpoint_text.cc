@@ -18,12 +18,12 @@
 namespace detent {
 namespace {
 
-// One byte of the room goes to the NUL after a path, or before an abstract name.
+// One byte is for the NUL after a path, or before an abstract name.
 constexpr std::size_t kLongestName = kPathRoom - 1;
 
 // ---- Saying what is wrong
 
-// The text comes from anywhere, and the message goes to logs and terminals.
+// Escapes the text: it may be untrusted, and the message goes to logs and terminals.
 std::string quoted(std::string_view text) {
   constexpr std::size_t kMost = 80;
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -49,7 +49,7 @@ std::string quoted(std::string_view text) {
 
 // ---- Reading text. `whole` is there for the message.
 
-// The C library's functions read up to a NUL, so one inside would hide what follows it.
+// The C library's functions read up to a NUL, so refuses a text with one inside.
 template <std::size_t size>
 bool copy_terminated(std::string_view text, std::array<char, size>& buffer) noexcept {
   if (text.size() >= size || text.find('\0') != std::string_view::npos) return false;

@@ -18,8 +18,8 @@ LineParser::LineParser(std::size_t max_length) : max_length_(max_length) {
 
 void LineParser::append(std::string_view bytes) {
   if (too_long_) return;
-  // For users who do not take all lines before they append. At most as many bytes are moved as
-  // were taken, so the cost of moving is shared out among those.
+  // For users who append before they took all lines. Moves at most as many bytes as were taken, so
+  // the work stays linear.
   if (begin_ >= buffer_.size() - begin_) drop_taken();
   buffer_.append(bytes);
 }
@@ -29,8 +29,8 @@ std::optional<std::string_view> LineParser::next() {
   const std::size_t end = buffer_.find('\n', scanned_);
   if (end != std::string::npos) return take_line(end);
   scanned_ = buffer_.size();
-  // A byte is moved here at most once: it comes to stand in the first line, and is gone with it
-  // before there is again something to drop.
+  // Moves a byte at most once: it gets into the first line, and goes with that line before the next
+  // move.
   drop_taken();
   check_unfinished();
   return std::nullopt;
@@ -39,7 +39,7 @@ std::optional<std::string_view> LineParser::next() {
 std::optional<std::string_view> LineParser::finish() {
   if (const auto line = next()) return line;
   const std::string_view rest = std::string_view(buffer_).substr(begin_);
-  if (rest.size() > max_length_) too_long_ = true;  // its last "\r" turned out to be no line's end
+  if (rest.size() > max_length_) too_long_ = true;  // its last "\r" was not part of a line's end
   if (too_long_ || rest.empty()) return std::nullopt;
   begin_ = scanned_ = buffer_.size();
   return rest;

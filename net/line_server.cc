@@ -41,7 +41,7 @@ struct LineServer::Client final : Connection {
   Clients::iterator place;
   std::uint64_t turn = 0;  // in which lines_in_turn were given
   std::size_t lines_in_turn = 0;
-  bool has_news = false;  // bytes have come that on_partial_line has not seen
+  bool has_news = false;  // on_partial_line has not seen all bytes
   bool waits_for_room = false;
   bool stream_ended = false;
   bool end_told = false;
@@ -59,7 +59,7 @@ LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, LineServe
           "LineServer", timers, endpoint, std::move(Call(handlers_)->options.listener),
           [this](Socket socket, const Endpoint& peer) { accept(std::move(socket), peer); }, name) {}
 
-// Rule 8 (handle.h): the handles first, then what the callbacks captured, while all members live.
+// Rule 8 (handle.h): the handles first, then the callbacks, while all members live.
 LineServer::~LineServer() {
   listener_.cut();
   for (const auto& client : clients_) client->cut_all();
@@ -86,7 +86,8 @@ ConnectionKind LineServer::make_kind(ConnectionOptions options, Name name) {
   return {std::move(handlers), options, name};
 }
 
-// The listener turns away who cannot be taken for want of memory, or because the poller is full.
+// On LimitReached, for want of memory or because the poller is full, the listener turns the client
+// away.
 LineServer::Client& LineServer::add_client(Socket socket) {
   try {
     clients_.push_back(std::make_unique<Client>(*this, std::move(socket)));
@@ -103,7 +104,7 @@ void LineServer::accept(Socket socket, const Endpoint& peer) {
   if (call->options.on_accepted) call->options.on_accepted(client, peer);
 }
 
-// The callback may destroy the server; the client stays for its sake until it returns.
+// The callback may destroy the server, so `self` keeps the client until it returns.
 void LineServer::Client::on_closed(std::error_code reason) {
   const std::unique_ptr<Client> self = std::move(*place);
   server.clients_.erase(place);
@@ -111,7 +112,7 @@ void LineServer::Client::on_closed(std::error_code reason) {
   tell(call->options.on_closed, reason);
 }
 
-// Without bytes: for what has been held back.
+// An empty `bytes` means: go on with the input that was held back.
 void LineServer::Client::on_data(std::string_view bytes) {
   if (has_finished()) {
     parser.clear();
@@ -138,12 +139,12 @@ void LineServer::Client::go_on() {
   try {
     if (give_lines(call)) give_rest(call);
   } catch (...) {
-    if (call && is_open()) hold_input(Held::until_next_turn);  // for what is behind it
+    if (call && is_open()) hold_input(Held::until_next_turn);  // for the lines behind it
     throw;
   }
 }
 
-// False when there are more to be given later, or the client has been closed or destroyed.
+// False when more lines are left for later, or the client has been closed or destroyed.
 bool LineServer::Client::give_lines(const Call& call) {
   const auto next = stream_ended ? &LineParser::finish : &LineParser::next;
   while (!must_wait(call)) {
@@ -178,9 +179,9 @@ bool LineServer::Client::has_budget(const Call& call) {
   return lines_in_turn < call->options.lines_per_turn;
 }
 
-// What follows all lines: the beginning of one, that this is too long, or the end of the stream.
+// After all lines: reports the beginning of the next, that it is too long, or the stream's end.
 void LineServer::Client::give_rest(const Call& call) {
-  // Before the length is judged: what a line begins with must not depend on how TCP cut it.
+  // Before the check of the length: the calls must not depend on how TCP cut the line.
   if (std::exchange(has_news, false) && !stream_ended && !parser.partial().empty()) {
     tell(call->options.on_partial_line, parser.partial());
     if (!call || !is_open()) return;

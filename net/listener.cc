@@ -21,7 +21,7 @@ constexpr Duration kLongestPause = std::chrono::seconds(1);
 
 UniqueFd open_spare() noexcept { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
-// accept(2): errors of the one connection that was about to be accepted, and a firewall's refusal.
+// accept(2): errors of the one connection that it would have accepted, and a firewall's refusal.
 bool concerns_one_connection(std::error_code error) {
   switch (error.value()) {
     case ECONNABORTED:
@@ -67,7 +67,7 @@ Listener::~Listener() {
   handlers_.end();
 }
 
-// First of rule 8 (handle.h).
+// The first step of rule 8 (handle.h).
 void Listener::cut() noexcept {
   watch_.cancel();
   retry_.cancel();
@@ -102,7 +102,7 @@ Watch Listener::watch() {
 // Returns how many callbacks it made.
 std::size_t Listener::accept_ready(Ready ready) {
   const Call call(handlers_);
-  // The poller could not take it back after a rest.
+  // The poller could not register the socket again after a rest.
   if (ready.invalid) return rest(call, std::make_error_code(std::errc::not_enough_memory));
   std::size_t calls = 0;
   std::error_code refusal;
@@ -123,11 +123,11 @@ std::size_t Listener::accept_ready(Ready ready) {
       return calls + rest(call, accepted.error);
     }
   }
-  // A turn that ends in refusals: whoever refuses does not take them from the backlog.
+  // Rests when a turn ends in refusals: refused connections may stay in the backlog.
   return refusal ? calls + rest(call, refusal) : calls;
 }
 
-// Returns the limit that on_accept met, if any: then the client has been turned away.
+// Returns the limit that on_accept reported, if any; then the client has been turned away.
 std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
   ++counters_.accepted;
   const Duration pause = std::exchange(pause_, Duration::zero());
@@ -144,8 +144,8 @@ std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
   }
 }
 
-// The connection stays in the backlog and the descriptor readable: to try again at once would spin.
-// Returns how many callbacks it made.
+// Pauses, since the connection stays in the backlog and the descriptor readable: trying again at
+// once would spin. Returns how many callbacks it made.
 std::size_t Listener::rest(const Call& call, std::error_code error) {
   const bool first = pause_ == Duration::zero();
   pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
@@ -159,7 +159,7 @@ std::size_t Listener::rest(const Call& call, std::error_code error) {
   return 1;
 }
 
-// The watch has ended when the poller could not take it back.
+// The watch has ended if the poller could not register the socket again.
 void Listener::retry() {
   if (watch_) return watch_.resume();
   try {
@@ -169,7 +169,7 @@ void Listener::retry() {
   }
 }
 
-// Without this the clients in the backlog would hang; one of them at a time learns the truth.
+// Closes one connection. Without this, the clients in the backlog would wait for nothing.
 void Listener::shed_one() {
   spare_.reset();
   if (socket_.accept().socket) ++counters_.shed;

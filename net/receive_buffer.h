@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. Where what a stream has for us is read into.
+/// Private. The buffer into which connections read.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@
 
 namespace detent {
 
-/// One for each thread, since a loop reads for one connection at a time; if a callback runs another
-/// loop meanwhile, that one's connections get buffers of their own. As large as pays: a smaller one
-/// costs a bulk transfer a system call for each part.
+/// One for each thread, since a loop reads for one connection at a time. If a callback runs another
+/// loop meanwhile, that loop's connections get buffers of their own. With a smaller buffer, a bulk
+/// transfer would need more system calls.
 class ReceiveBuffer {
  public:
   ReceiveBuffer() : is_shared_(!std::exchange(in_use, true)) {

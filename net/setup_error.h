@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Private. What an error in setting up says: what was set up, and by what Name.
+/// Private. The text of an error in setting up: the type that was set up, and its Name.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ namespace detent {
          std::to_string(name.line) + ": " + inner;
 }
 
-/// Throws the error again, as one of setting that up.
+/// Throws the error again with setup_text().
 [[noreturn]] inline void fail_setting_up(const char* type, const Name& name,
                                          const std::system_error& error) {
   throw std::system_error(error.code(), setup_text(type, name, error));

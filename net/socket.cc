@@ -72,7 +72,7 @@ struct AddressBuffer {
 
   sockaddr* address() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
   [[nodiscard]] Endpoint endpoint() const {
-    // The size is the address's, also where that did not fit: getsockname(2).
+    // `size` is that of the address, even if the address did not fit: getsockname(2).
     const auto whole = std::as_bytes(std::span(&storage, 1));
     return Endpoint::from_native(whole.first(std::min<std::size_t>(size, whole.size())));
   }
@@ -83,14 +83,14 @@ bool is_writable(int fd) noexcept {
   return ::poll(&query, 1, 0) == 1;
 }
 
-// One end of a pair whose other end is closed: to every poller it is readable and writable. Empty
-// where there is no room for one.
+// One end of a pair whose other end is closed: for every poller it is readable and writable. Empty
+// at the limit of descriptors.
 UniqueFd make_always_ready() {
   std::array<int, 2> ends = {};
   if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == -1) return {};
   UniqueFd end(ends[0]);
   const UniqueFd gone(ends[1]);
-  sys::adopt_socket(end.fd());  // while the peer is still there: macOS wants one
+  sys::adopt_socket(end.fd());  // while the peer is open, as macOS requires
   return end;
 }
 
@@ -105,7 +105,7 @@ void check_named(const Endpoint& endpoint, const char* call) {
   throw std::invalid_argument(std::string(call) + ": the endpoint is unnamed");
 }
 
-// To connect(2) it means this machine.
+// For connect(2) it means this machine.
 bool is_any_address(const Endpoint& endpoint) {
   const std::string port = ':' + std::to_string(endpoint.port());
   return endpoint == Endpoint::parse("0.0.0.0" + port) ||
@@ -136,11 +136,11 @@ Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
   };
   if (options.reuse_address) set(SOL_SOCKET, SO_REUSEADDR, true);
   if (options.reuse_port) set(SOL_SOCKET, SO_REUSEPORT, true);
-  // Always said, since the default is the system administrator's: ipv6(7), bindv6only.
+  // Always set, since the system administrator chooses the default: ipv6(7), bindv6only.
   if (endpoint.family() == Endpoint::Family::ipv6) {
     set(IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only);
   }
-  // Connections inherit it from the socket that took them.
+  // Accepted connections inherit it from the listening socket.
   if (is_tcp(endpoint)) set(IPPROTO_TCP, TCP_NODELAY, options.no_delay);
   check_at(::bind(fd, address_of(endpoint), size_of(endpoint)), "bind", endpoint);
   check_at(::listen(fd, options.backlog), "listen", endpoint);
@@ -162,14 +162,14 @@ Socket Socket::connect(const Endpoint& endpoint) {
   if (result == -1 && !socket.connecting_) {
     socket.fail_connect(errno);
   } else if (is_tcp(endpoint) && socket.is_connected_to_itself(endpoint)) {
-    reset_on_close(socket.fd());  // or the port would rest, and be taken for who is to listen there
+    reset_on_close(socket.fd());  // else TIME_WAIT would keep the port from a listener
     socket.fail_connect(ECONNREFUSED);
   }
   return socket;
 }
 
-// So that the caller's way is one and the same. An unconnected socket would do on Linux, which
-// shows it as writable; a kqueue says nothing of it.
+// Makes the socket writable, so that callers handle every failure alike. On Linux an unconnected
+// socket would do, since it shows as writable. A kqueue reports nothing for it.
 void Socket::fail_connect(int error) {
   connect_error_ = error;
   connecting_ = false;
@@ -185,7 +185,7 @@ bool Socket::is_connected_to_itself(const Endpoint& to) const {
 Socket Socket::adopt(UniqueFd fd) {
   sys::adopt_socket(fd.fd());
   Socket socket(std::move(fd));
-  const Endpoint local = socket.local_endpoint();  // throws unless it is a socket of a kind we know
+  const Endpoint local = socket.local_endpoint();  // throws unless it is a socket of a known family
   int type = 0;
   socklen_t size = sizeof type;
   sys::check(::getsockopt(socket.fd(), SOL_SOCKET, SO_TYPE, &type, &size), "getsockopt");
@@ -224,13 +224,13 @@ IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
   return to_result(size, Blocked::until_writable);
 }
 
-// To a socket that is still connecting the kernel takes it as a wish to break that off.
+// While a socket is connecting, shutdown(2) would end the attempt, so waits until it is writable.
 IoResult Socket::shutdown_write() noexcept {
   if (connecting_ && !is_writable(fd())) return {.blocked = Blocked::until_writable};
   connecting_ = false;
   if (::shutdown(fd(), SHUT_WR) == 0) return {};
   const int code = errno;
-  // A socket that is not connected any more, or never was, knows a better reason.
+  // The pending error of a socket that is not connected is a better reason.
   const std::error_code reason = code == ENOTCONN ? take_error() : std::error_code();
   return {.error = reason ? reason : to_error(code)};
 }

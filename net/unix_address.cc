@@ -11,7 +11,7 @@ UnixAddress unix_path(std::string_view path) noexcept {
   UnixAddress result;
   result.address.sun_family = AF_UNIX;
   std::copy(path.begin(), path.end(), result.address.sun_path);
-  // The kernel knows paths without room for the NUL too; somebody else may have bound one.
+  // The kernel also accepts a path without room for the NUL. Another program may have bound one.
   result.size = kPathOffset + std::min(path.size() + 1, kPathRoom);
   return result;
 }

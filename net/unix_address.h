@@ -17,12 +17,12 @@ inline constexpr std::size_t kPathRoom = sizeof(sockaddr_un::sun_path);
 
 struct UnixAddress {
   sockaddr_un address = {};
-  std::size_t size = kPathOffset;  ///< Of the part that counts; this one: unnamed.
+  std::size_t size = kPathOffset;  ///< Of the used part. The default is an unnamed address.
 };
 
-/// Of at most kPathRoom bytes.
+/// `path` has at most kPathRoom bytes.
 [[nodiscard]] UnixAddress unix_path(std::string_view path) noexcept;
-/// Of fewer bytes than kPathRoom.
+/// `name` has fewer bytes than kPathRoom.
 [[nodiscard]] UnixAddress abstract_name(std::string_view name) noexcept;
 
 }  // namespace detent

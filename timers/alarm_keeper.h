@@ -13,7 +13,7 @@
 
 namespace detent {
 
-/// Counts how often an alarm rings too early though nobody has set its clock.
+/// Counts how often an alarm rings too early though its clock was not set.
 class FalseRings {
  public:
   /// Counts one more. Returns whether there were too many within a second.

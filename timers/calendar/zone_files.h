@@ -9,8 +9,8 @@
 
 namespace detent {
 
-/// Whether a name has the form of an IANA name: parts with a `/` between them, of letters, digits,
-/// `+`, `-` and `_`.
+/// Whether a name has the form of an IANA name: parts of letters, digits, `+`, `-` and `_`, joined
+/// by `/`.
 [[nodiscard]] bool is_zone_name(std::string_view name) noexcept;
 
 /// The path of the file that `name` means, in the folder $TZDIR, or else /usr/share/zoneinfo. Empty

@@ -67,7 +67,7 @@ class Clock {
   [[nodiscard]] virtual BootTime boot_now() const noexcept = 0;
   [[nodiscard]] virtual WallTime wall_now() const noexcept = 0;
 
-  /// How far the wall clock may drift from the steady one during `passed` though nobody sets it. On
+  /// How far the wall clock may drift from the steady one during `passed` without being set. On
   /// some systems a time server makes one of them run faster or slower.
   [[nodiscard]] virtual Duration wall_drift(Duration passed) const noexcept;
 

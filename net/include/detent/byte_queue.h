@@ -14,9 +14,9 @@
 
 namespace detent {
 
-/// One thread. Keeps its memory, so that a steady state allocates nothing; of more than 64 KiB it
-/// gives all back when it has emptied. What was taken from the front is given back when it is half
-/// of all, so that no more bytes are moved than were taken.
+/// One thread. Keeps its memory, so that a steady state allocates nothing. When it becomes empty,
+/// it frees a memory of more than 64 KiB. It drops the taken bytes once they are half of all, so it
+/// never moves more than were taken.
 class ByteQueue {
  public:
   void append(std::string_view bytes) {

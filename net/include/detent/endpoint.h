@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Where a socket listens or connects to: an IPv4 or IPv6 address with a port, or a unix socket.
+/// The address that a socket listens at or connects to: IPv4 or IPv6 with a port, or a unix socket.
 ///
 ///     auto web = detent::Endpoint::parse("[::1]:80");
 ///     auto control = detent::Endpoint::parse("unix:/run/control.sock");
 ///     std::cout << web.to_string();        // [::1]:80
 ///
-/// Host names are not looked up: an endpoint is what the kernel takes, and asking for it costs no
-/// time.
+/// It does not look up host names, so making one never waits.
 #pragma once
 
 #include <array>
@@ -45,14 +44,14 @@ class Endpoint {
   ///
   /// A path or name has at most 107 bytes, on macOS and BSD 103.
   ///
-  /// A file whose own name begins with @ is written unix:./@name. Any text of any length may be
-  /// passed in: if it is none of the above, std::invalid_argument quotes it (escaped, and cut when
-  /// long) and says what is wrong with it and what was expected. For a URL, a bare path or a bare
-  /// port it says what to write instead. std::system_error when the kernel cannot be asked for an
-  /// interface's number, and not_supported for an abstract name where there are none.
+  /// Write unix:./@name for a file whose own name begins with @. Takes any text of any length. If
+  /// it is none of the above, std::invalid_argument quotes it (escaped, and cut when long). The
+  /// message says what is wrong and what was expected. For a URL, a bare path or a bare port it
+  /// says what to write instead. std::system_error when the kernel's call for an interface's number
+  /// fails. not_supported for an abstract name on a system without them.
   [[nodiscard]] static Endpoint parse(std::string_view text);
 
-  /// From what accept(2), getsockname(2) and the like filled in. Takes a copy of what identifies
+  /// From an address that accept(2), getsockname(2) or the like filled in. Copies what identifies
   /// the endpoint (not IPv6's flow label). Empty bytes are an unnamed one. std::invalid_argument
   /// for another address family and for less than a whole address.
   [[nodiscard]] static Endpoint from_native(std::span<const std::byte> native);
@@ -63,23 +62,23 @@ class Endpoint {
   /// The path, or the abstract name without its @; empty for the others.
   [[nodiscard]] std::string path() const;
 
-  /// In the form that `parse` reads, and parsing it gives an equal endpoint. The bytes of a path
-  /// or name are not escaped; a scope is printed as a number. Two endpoints, which only
-  /// `from_native` makes, differ: an unnamed one is printed as "unix:", which `parse` refuses, and
-  /// a path that begins with @ gets a ./ before it.
+  /// In the form that `parse` reads; parsing it gives an equal endpoint. Does not escape the bytes
+  /// of a path or name; prints a scope as a number. Two kinds, which `parse` does not make, are
+  /// exceptions. An unnamed one is printed as "unix:", which `parse` refuses. A path that begins
+  /// with @ gets a ./ before it.
   [[nodiscard]] std::string to_string() const;
 
   /// A sockaddr and its exact length, for bind(2), connect(2) and the like. Lives in this object.
   [[nodiscard]] std::span<const std::byte> native() const noexcept;
 
-  /// Alike in what `from_native` takes.
+  /// Equal if all that `from_native` copies is equal.
   friend bool operator==(const Endpoint& left, const Endpoint& right) noexcept;
 
  private:
   template <class Address>
   void store(const Address& address, std::size_t size) noexcept;
 
-  // Room for a sockaddr_un, the largest of them. The header shows no kernel type.
+  // Room for a sockaddr_un, the largest address. A public header has no kernel type.
   alignas(8) std::array<std::byte, 112> bytes_ = {};
   std::uint8_t size_ = 0;
 };

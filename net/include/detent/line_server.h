@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// A server for protocols of text lines: listens, keeps its connections, calls you for each line.
+/// A server for protocols of text lines: listens, keeps its connections, and calls you for each
+/// line.
 ///
 ///     detent::LineServer server(timers, detent::Endpoint::parse(address),  // "127.0.0.1:1234"
 ///                               [](detent::Connection& client, std::string_view line) {
@@ -29,34 +30,34 @@ namespace detent {
 struct LineServerOptions {
   ListenerOptions listener = {};
   ConnectionOptions connection = {};  ///< Of each client.
-  /// Without the line's end. A client that sends a longer line is disconnected, on_closed says
-  /// message_size, and nobody else notices.
+  /// Without the line's end. The server disconnects a client that sends a longer line, with
+  /// message_size in on_closed. Other clients do not notice.
   std::size_t max_line_length = 65'536;
-  /// How many lines of one client are given in one turn at most; the rest in the next. At least 1.
+  /// How many lines of one client it gives in one turn at most; the rest in the next. At least 1.
   std::size_t lines_per_turn = 256;
-  /// While more bytes than this wait for a client to read them, it is not read from, and none of
-  /// its lines is given: one that does not read its answers costs bounded memory.
+  /// While more bytes than this wait for a client, the server neither reads from that client nor
+  /// gives its lines. So a client that does not read its answers costs bounded memory.
   std::size_t high_water = 1'048'576;
   Callback<void(Connection& client, const Endpoint& peer)> on_accepted = {};
-  /// The beginning of a line whose end has not arrived, each time that more of it has.
+  /// Called with the beginning of a line whose end has not arrived, each time that more of it has.
   Callback<void(Connection& client, std::string_view so_far)> on_partial_line = {};
-  /// The client will send no more, and has been given its last line; it may still read. Call
-  /// finish() when nothing more is to be said. Left empty, the server does that at once, unless
-  /// reading is paused: then after resume_reading(). So answers that come later need one of both.
+  /// The client will send no more, and its last line has been given; it may still read. Call
+  /// finish() when you have written all. If on_end is empty, the server finishes at once or, while
+  /// reading is paused, after resume_reading(). So to answer later, set on_end or pause reading.
   Callback<void(Connection& client)> on_end = {};
   /// As ConnectionHandlers::on_drained.
   Callback<void(Connection& client)> on_drained = {};
-  /// The client's last call: the Connection is over, and goes when this returns.
+  /// The client's last callback: the Connection is over, and is destroyed when this returns.
   Callback<void(Connection& client, std::error_code reason)> on_closed = {};
 };
 
-/// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
-/// call anything, Connection::close and the destructor of the server included. At the end of a
-/// client's stream its last line counts even without an end. After finish() or close() no line is
-/// given any more, and what the client still sends is dropped. pause_reading() holds lines that
-/// have been read already, too.
+/// Lives on its loop's thread. Destroy it before the TimerService and the loop. Its callbacks may
+/// call anything, even Connection::close and the destructor of the server. At the end of a client's
+/// stream its last line counts even without an end. After finish() or close() the server gives no
+/// more lines and drops what the client still sends. pause_reading() also holds back lines that
+/// were read already.
 ///
-/// Destroying the server drops what was written and not yet sent, and tells nobody. To send it,
+/// Destroying the server drops what was not sent yet, without a callback. To send it first,
 /// finish() the clients and wait until connections() is 0.
 class LineServer {
  public:
@@ -91,7 +92,7 @@ class LineServer {
   void accept(Socket socket, const Endpoint& peer);
 
   Reactor& reactor_;
-  // Both shared by all clients.
+  // All clients share these two.
   CallbackOwner<Handlers> handlers_;
   CallbackOwner<ConnectionKind> kind_;
   Clients clients_;

@@ -7,8 +7,7 @@
 ///                                 serve(std::move(socket), peer);
 ///                               });
 ///
-/// At the limit of descriptors or memory it neither spins nor gives up: it turns one waiting client
-/// away, rests, and tries again.
+/// At the limit of descriptors or memory it turns one waiting client away, rests, and tries again.
 #pragma once
 
 #include <cstddef>
@@ -28,15 +27,15 @@ namespace detent {
 
 struct ListenerOptions {
   ListenOptions socket = {};
-  /// How many connections are accepted in one turn at most; the rest in the next. At least 1.
+  /// How many connections it accepts in one turn at most; the rest in the next. At least 1.
   std::size_t accepts_per_turn = 64;
-  /// Told once for each episode of trouble, when it begins; it ends with the next connection.
+  /// Called at the beginning of each episode of trouble, which lasts until the next connection.
   Callback<void(std::error_code)> on_trouble = {};
 };
 
-/// Lives on its loop's thread and must go before the TimerService and the loop. Its callbacks may
-/// destroy it. When `on_accept` lets LimitReached through, its client is turned away and the
-/// listener rests, as at a limit of accept(2); all other exceptions leave Reactor::run.
+/// Lives on its loop's thread. Destroy it before the TimerService and the loop. Its callbacks may
+/// destroy it. When `on_accept` lets LimitReached through, the listener turns the client away and
+/// rests, as at a limit of accept(2). All other exceptions leave Reactor::run.
 class Listener {
  public:
   using OnAccept = Callback<void(Socket, const Endpoint& peer)>;
@@ -45,7 +44,7 @@ class Listener {
     std::uint64_t accepted = 0;
     std::uint64_t aborted = 0;   ///< Gone before they were accepted, or refused by the system.
     std::uint64_t shed = 0;      ///< Turned away at the limit.
-    std::uint64_t episodes = 0;  ///< Of trouble.
+    std::uint64_t episodes = 0;  ///< Episodes of trouble.
   };
 
   /// Throws std::system_error when it cannot listen there; std::invalid_argument when `on_accept`
@@ -64,7 +63,7 @@ class Listener {
  private:
   friend class LineServer;
   struct Handlers {
-    const char* type;  // that the user made: a server may stand in front of this
+    const char* type;  // in errors: this one's, or that of the server that owns it
     OnAccept on_accept;
     Callback<void(std::error_code)> on_trouble;
     std::size_t accepts_per_turn;
@@ -89,7 +88,7 @@ class Listener {
   Timer retry_;
   Socket socket_;
   Endpoint endpoint_;
-  UniqueFd spare_;  // given up at the limit, so that one connection can be accepted and closed
+  UniqueFd spare_;  // closed at the limit, so that one connection can be accepted and closed
   Counters counters_;
   Duration pause_ = {};  // of the present episode; zero: none
   Watch watch_;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// One non-blocking stream socket, TCP or unix. It moves bytes when it is asked to; when to ask is
-/// the business of a Listener or a Connection, or of your own watch.
+/// One non-blocking stream socket, TCP or unix. A Listener, a Connection or your own watch decides
+/// when to call it.
 ///
 ///     auto socket = detent::Socket::connect(detent::Endpoint::parse(address));
 ///     wait_until_writable(socket);                        // with a watch, or poll(2)
 ///     if (std::error_code error = socket.take_error()) report(error);
 ///     detent::IoResult result = socket.write(bytes);      // result.size of them are on their way
 ///
-/// Setting up throws std::system_error, whose text names the call and the endpoint. What may happen
-/// to any connection (refused, reset, would block) is a value.
+/// Setting up throws std::system_error, whose text names the call and the endpoint. Errors that any
+/// connection may have (refused, reset, would block) are return values.
 #pragma once
 
 #include <cstddef>
@@ -23,39 +23,40 @@
 
 namespace detent {
 
-/// Whether a call had to be left for later, and what fd() must become first. A TLS read may have
-/// to wait until it can write.
+/// Whether to repeat a call later, and what fd() must become first. A TLS read may have to wait
+/// until it can write.
 enum class Blocked : std::uint8_t { no, until_readable, until_writable };
 
-/// What became of a read or a write. One of the four is set; none of them after moving 0 bytes.
+/// The result of a read or a write. One of the four is set; none of them after moving 0 bytes.
 struct IoResult {
-  std::size_t size = 0;        ///< So many bytes were moved.
-  std::error_code error = {};  ///< The connection is of no more use in this direction.
+  std::size_t size = 0;        ///< How many bytes were moved.
+  std::error_code error = {};  ///< This direction of the connection is over.
   bool end_of_stream = false;  ///< The peer will send no more; writing may still be possible.
   Blocked blocked = Blocked::no;
 };
 
-/// A stream of bytes over one non-blocking descriptor; the seam where TLS goes in below a
-/// Connection. It never waits and decides nothing about when it is called. Use it from one thread.
+/// A stream of bytes over one non-blocking descriptor. Implement it to put TLS below a Connection.
+/// It never waits. Use it from one thread.
 class Transport {
  public:
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;
 
-  /// Reads what is there, up to the size of `bytes`. A call that returns fewer bytes than asked
-  /// for has left none behind that fd() would not announce; after a full one, ask again.
+  /// Reads what is there, up to the size of `bytes`. After a call that fills `bytes`, call again:
+  /// more may be there without fd() being ready. After a shorter one, fd() announces the next
+  /// bytes.
   [[nodiscard]] virtual IoResult read(std::span<std::byte> bytes) noexcept = 0;
 
   /// Writes what there is room for, from the beginning of `bytes`. When it is blocked, call it
-  /// again with the same bytes first. No SIGPIPE, whatever the program's disposition is.
+  /// again with the same bytes first. Never raises SIGPIPE.
   [[nodiscard]] virtual IoResult write(std::span<const std::byte> bytes) noexcept = 0;
 
-  /// Says that no more will be written; the peer reads to the end, and its answers can still be
-  /// read here. May be blocked: then call it again. Repeating it is harmless.
+  /// Says that no more will be written. The peer reads to the end, and its answers can still be
+  /// read here. When it is blocked, call it again. Repeating it is harmless.
   [[nodiscard]] virtual IoResult shutdown_write() noexcept = 0;
 
-  /// What to watch. Belongs to the transport; -1 when it is empty.
+  /// The descriptor to watch. The transport owns it; -1 when it is empty.
   [[nodiscard]] virtual int fd() const noexcept = 0;
 
   /// See Socket::set_no_delay. operation_not_supported, unless overridden.
@@ -72,7 +73,7 @@ struct ListenOptions {
   bool reuse_address = true;  ///< A restart may bind while old connections linger: socket(7).
   bool reuse_port = false;    ///< Several sockets may share the port: socket(7), SO_REUSEPORT.
   bool ipv6_only = true;      ///< [::] means IPv6 alone. Off: IPv4 too, as ::ffff:1.2.3.4.
-  bool no_delay = true;       ///< Of the connections that it takes: see Socket::set_no_delay.
+  bool no_delay = true;       ///< For the accepted connections: see Socket::set_no_delay.
 };
 
 struct AcceptResult;
@@ -88,31 +89,30 @@ class Socket final : public Transport {
   ~Socket() override = default;
 
   /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). A unix path
-  /// must not exist yet: nothing is unlinked, neither here nor when the socket is closed.
-  /// std::system_error names socket, setsockopt, bind or listen. std::invalid_argument for an
-  /// unnamed endpoint.
+  /// must not exist yet: no call unlinks it, and neither does closing the socket. std::system_error
+  /// names socket, setsockopt, bind or listen. std::invalid_argument for an unnamed endpoint.
   [[nodiscard]] static Socket listen(const Endpoint& endpoint, ListenOptions options = {});
 
-  /// Begins to connect. How it ends, take_error() tells once the socket is writable. That is so for
-  /// every outcome, one that is known at once too (a unix socket's, such as
-  /// no_such_file_or_directory; a full backlog there is resource_unavailable_try_again, on macOS
-  /// and BSD connection_refused). A connection to itself is connection_refused: TCP makes one when
-  /// nobody listens at a port that the kernel happens to choose for this end too.
+  /// Begins to connect. Once the socket is writable, take_error() returns the result. This holds
+  /// even for a result that is known at once, such as a unix socket's no_such_file_or_directory. A
+  /// unix socket's full backlog is resource_unavailable_try_again, on macOS and BSD
+  /// connection_refused. A connection to itself is connection_refused. (TCP makes one when no
+  /// socket listens at a port, and the kernel chooses that port for this end too.)
   ///
-  /// At the limit of descriptors or memory the socket is empty, and take_error(), read and write
-  /// tell why, once; a Connection tells it too. std::system_error if there can be no such socket at
-  /// all, and std::invalid_argument for an unnamed endpoint.
+  /// At the limit of descriptors or memory the socket is empty, and take_error(), read or write
+  /// returns the reason, once. A Connection reports it too. std::system_error if the system has no
+  /// such sockets, and std::invalid_argument for an unnamed endpoint.
   [[nodiscard]] static Socket connect(const Endpoint& endpoint);
 
-  /// Takes over a stream socket made elsewhere, a listening one too, and makes it non-blocking (for
-  /// everybody who shares it) and close-on-exec; over TCP small writes are sent at once.
-  /// std::system_error if that fails or it is no socket, std::invalid_argument if it is neither
-  /// IPv4, IPv6 nor unix, or no stream: a datagram of 0 bytes would read as the end of one. It is
-  /// closed then.
+  /// Takes over a stream socket made elsewhere; it may be a listening one. Makes it non-blocking
+  /// (for all that share it) and close-on-exec; TCP then sends small writes at once.
+  /// std::system_error if that fails or it is no socket. std::invalid_argument if it is neither
+  /// IPv4, IPv6 nor unix, or no stream. (A datagram of 0 bytes would read as the end of a stream.)
+  /// When it throws, it closes the descriptor.
   [[nodiscard]] static Socket adopt(UniqueFd fd);
 
-  /// Takes one connection from a listening socket. accept(2) tells which errors say that one
-  /// connection is lost, and which that the program or the machine is at its limit.
+  /// Takes one connection from a listening socket. accept(2) lists the errors. Some mean that one
+  /// connection is lost, others that the program or the machine is at its limit.
   [[nodiscard]] AcceptResult accept();
 
   [[nodiscard]] IoResult read(std::span<std::byte> bytes) noexcept override;
@@ -121,20 +121,20 @@ class Socket final : public Transport {
   [[nodiscard]] int fd() const noexcept override { return fd_.fd(); }
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
-  /// The error that is waiting on the socket, if any, and clears it: how `connect` ended, or what
-  /// `Ready::error` is about. An error is told once, here or by `read` or `write`.
+  /// Returns the pending error, if any, and clears it: the result of `connect`, or the reason for
+  /// `Ready::error`. Only one call returns it: this, `read` or `write`.
   [[nodiscard]] std::error_code take_error() noexcept;
 
-  /// std::system_error if there is none; of the peer, not_connected when it has gone away already.
+  /// std::system_error if there is none. For the peer, not_connected when it has gone already.
   [[nodiscard]] Endpoint local_endpoint() const;
   [[nodiscard]] Endpoint peer_endpoint() const;
 
-  /// Whether small writes are sent at once: tcp(7), TCP_NODELAY. That is so unless asked otherwise,
-  /// since an answer in two writes would wait for the peer's delayed acknowledgement (40 ms). A
-  /// unix socket has no such option and answers operation_not_supported, which may be ignored.
+  /// Whether to send small writes at once: tcp(7), TCP_NODELAY. It is on by default. Off, an answer
+  /// in two writes would wait for the peer's delayed acknowledgement (40 ms). A unix socket has no
+  /// such option and returns operation_not_supported, which you may ignore.
   std::error_code set_no_delay(bool on) noexcept override;
 
-  /// Gives the descriptor to the caller; the socket is empty then.
+  /// Gives the descriptor to the caller and leaves the socket empty.
   [[nodiscard]] UniqueFd release() noexcept;
 
  private:
@@ -144,11 +144,11 @@ class Socket final : public Transport {
   int take_connect_error() noexcept;
 
   UniqueFd fd_;
-  int connect_error_ = 0;    // known at once, kept for take_error()
-  bool connecting_ = false;  // perhaps still
+  int connect_error_ = 0;    // of a connect that failed at once, for take_error()
+  bool connecting_ = false;  // it may still be connecting
 };
 
-/// What became of an accept: a socket or an error, or neither when no connection waits.
+/// The result of an accept: a socket, an error, or neither when no connection waits.
 struct AcceptResult {
   Socket socket;
   Endpoint peer;  ///< Known even if the peer has gone away since.

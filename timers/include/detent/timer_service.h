@@ -87,8 +87,8 @@ class BasicTimerService final {
   /// is armed. Calls it before the timers that are due by then. A changed offset from the steady
   /// clock counts as setting it. So does waking from suspension where the steady clock stood still
   /// meanwhile (Linux). Where the kernel does not report it (macOS and BSD), the service compares
-  /// the clocks at each timer's wake-up, at least every ten seconds. Clock::wall_drift is the least
-  /// change that counts. The callback may destroy anything, this service included.
+  /// the clocks at each wake-up, at least every ten seconds. Clock::wall_drift is the least change
+  /// that counts. The callback may destroy anything, this service included.
   [[nodiscard]] Handle on_clock_change(
       Callback<void(const ClockChange&)> on_change,
       Name name = {}) requires std::is_same_v<ClockT, std::chrono::system_clock> {

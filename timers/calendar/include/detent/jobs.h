@@ -66,9 +66,8 @@ class Job;
 ///
 /// At each wake-up the clock decides what is due. When the clock is put back, a job goes on from
 /// the new time. But it does not call a run again that was called, in this process or (see
-/// last_run) an earlier one. If that run is more than a day ahead of the clock, the clock was wrong
-/// before, and the run does not count. Runs that the clock skipped when it was put forward were
-/// missed.
+/// last_run) an earlier one. A run more than a day ahead of the clock does not count: the clock was
+/// wrong then. Runs that the clock skipped when it was put forward were missed.
 class Jobs final : private Service {
  public:
   /// Missed runs are counted up to here; JobRun::missed may be less than their number.
