@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // EVFILT_TIMER, in a kqueue of its own, so that any poller can watch it: kqueue(2).
+#include "alarm.h"
+
 #include <cerrno>
 #include <optional>
 
-#include "alarm.h"
 #include "kqueue.h"
 #include "sys.h"
 

@@ -2,8 +2,9 @@
 // Two kqueues, each with an EVFILT_USER. The loop watches both, since closing one ends its watch
 // even if it has a duplicate. kevent(2) fails for a number that is closed or is no kqueue. So a
 // signal does nothing to the file of other code.
-#include "kqueue.h"
 #include "loop_wakeup.h"
+
+#include "kqueue.h"
 #include "sys.h"
 
 namespace detent {

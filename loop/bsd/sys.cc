@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // macOS, FreeBSD and NetBSD, by calls that mean the same on all of them: kqueue(2), socket(2). It
 // uses no newer calls that only some of them have (accept4, ppoll, MSG_NOSIGNAL).
+#include "sys.h"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -12,7 +14,6 @@
 
 #include "detent/unique_fd.h"
 #include "kqueue.h"
-#include "sys.h"
 #include "wait_time.h"
 
 namespace detent::sys {

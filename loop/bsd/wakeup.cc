@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // A kqueue of its own, so that any poller can watch it: kqueue(2).
+#include "wakeup.h"
+
 #include "kqueue.h"
 #include "sys.h"
-#include "wakeup.h"
 
 namespace detent {
 

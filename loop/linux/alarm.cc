@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "alarm.h"
+
 #include <algorithm>
 
-#include "alarm.h"
 #include "sys.h"
 #include "timerfd.h"
 #include "wait_time.h"

@@ -2,6 +2,8 @@
 // An eventfd with two numbers. The loop watches one, and writes and reads signals by the other. So
 // it does not use a number that other code may have closed and reused, unless the other number
 // fails. epoll watches the file, so signals reach it even then.
+#include "loop_wakeup.h"
+
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -10,7 +12,6 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "loop_wakeup.h"
 #include "sys.h"
 
 namespace detent {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: tcp(7), unix(7), pipe(7). glibc's netinet/tcp.h has no tcpi_bytes_sent yet.
+#include "sys.h"
+
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -7,7 +9,6 @@
 
 #include <cstdlib>
 
-#include "sys.h"
 #include "wait_time.h"
 
 namespace detent::sys {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "wakeup.h"
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cstdint>
 
 #include "sys.h"
-#include "wakeup.h"
 
 namespace detent {
 

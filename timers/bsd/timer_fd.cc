@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The kernel's timer only wakes: kqueue(2). The code here reads the clock to decide what is due,
 // and how often. So a grid does not drift, and an early wake-up does no harm.
+#include "detent/timer_fd.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -8,7 +10,6 @@
 #include <optional>
 #include <stdexcept>
 
-#include "detent/timer_fd.h"
 #include "kqueue.h"
 #include "sys.h"
 #include "wall_offset.h"

@@ -17,8 +17,8 @@
 ///  7. Loops do not nest: running a loop inside one of its callbacks throws.
 ///  8. A service ends in two steps. It first makes its handles inert, then destroys the callbacks
 ///     while its other members live. Calls by their captures then do nothing: registering returns
-///     an inert handle and drops the callback. Only running the loop and making another service
-///     throw std::logic_error.
+///     an inert handle and drops the callback. Only running the loop, asking it for its native
+///     handle and making another service throw std::logic_error.
 #pragma once
 
 #include <atomic>

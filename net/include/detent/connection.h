@@ -84,8 +84,8 @@ class Connection {
 
   /// Sends the bytes, or queues what cannot be sent now; keeps the order and drops nothing. False,
   /// without effect, when this direction is over. Then the peer has gone, a write has failed (even
-  /// this one), close() was called, or the connection has finished by itself. std::logic_error
-  /// after finish(), which says that all was written.
+  /// this one), close() was called, or the connection has finished by itself. Otherwise
+  /// std::logic_error after finish(), which says that all was written.
   bool write(std::string_view bytes);
   /// How many bytes are queued.
   [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }

@@ -73,10 +73,11 @@ struct Counters {
 
 /// The loop. Belongs to the thread that makes it. Other threads may use only post, stop, wake and a
 /// Poster. All else throws std::logic_error there, or ends the program with a message where it is
-/// noexcept. In a forked child only destroying it is legal, and leaves the parent's loop alone.
-/// There stop and wake do nothing, and all functions that can throw do. Destroying it inside one of
-/// its callbacks ends the program with a message when that callback returns. std::exit() in a
-/// callback is legal, even if the loop has static storage.
+/// noexcept. Only what costs nothing to get, as clock() and budgets(), is not checked. In a forked
+/// child only destroying it is legal, and leaves the parent's loop alone. There stop and wake do
+/// nothing, and all functions that can throw do. Destroying it inside one of its callbacks ends the
+/// program with a message when that callback returns. std::exit() in a callback is legal, even if
+/// the loop has static storage.
 ///
 /// Each function that takes a callback throws std::invalid_argument when the callback is empty.
 class Reactor final : private HandleOwner {
