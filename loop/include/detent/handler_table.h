@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// Callbacks by number. While a callback runs, it may remove itself or any other. All in one file:
-/// it is a template, and no other file should know how it works.
+/// Callbacks by number. While a callback runs, it may remove itself or any other.
+/// One file, since it is a template, and no other file should know how it works.
 ///
 ///     detent::HandlerTable<void(int)> table;
 ///     detent::HandlerId id = table.add([&](int) { table.remove(id); });
