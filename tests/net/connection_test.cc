@@ -27,9 +27,6 @@ enum class Kind { tcp, unix_stream };
 // Both kinds of stream on every poller. `connection_` has the near end, the test the far one.
 class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::string_view, Kind>> {
  protected:
-  explicit ConnectionOnEveryPoller(ConnectionOptions options = {})
-      : options_(options), reactor_(on_poller(std::get<0>(GetParam()))) {}
-
   [[nodiscard]] bool is_tcp() const { return std::get<1>(GetParam()) == Kind::tcp; }
   [[nodiscard]] SocketPair make_pair() const {
     return is_tcp() ? make_tcp_pair() : make_socket_pair();
@@ -121,8 +118,8 @@ class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::st
     wait_for(near_fd_, POLLHUP);
   }
 
-  const ConnectionOptions options_;
-  Reactor reactor_;
+  ConnectionOptions options_ = {};
+  Reactor reactor_{on_poller(std::get<0>(GetParam()))};
   TimerService timers_{reactor_};
   UniqueFd far_;
   int near_fd_ = -1;
@@ -410,13 +407,10 @@ TEST_P(ConnectionOnEveryPoller, N2_APausedReaderHoldsItsPeerBackAndLosesNothing)
   EXPECT_TRUE(heard_.data == bytes);
 }
 
-class ConnectionReadsTwiceATurn : public ConnectionOnEveryPoller {
- protected:
-  ConnectionReadsTwiceATurn() : ConnectionOnEveryPoller({.bytes_per_turn = 512 * 1024}) {}
-};
-DETENT_ON_BOTH_KINDS(ConnectionReadsTwiceATurn);
+constexpr std::size_t kTwoReads = 512 * 1024;
 
-TEST_P(ConnectionReadsTwiceATurn, O2_OneTurnReadsNoMoreThanTheBudgetAllows) {
+TEST_P(ConnectionOnEveryPoller, O2_OneTurnReadsNoMoreThanTheBudgetAllows) {
+  options_.bytes_per_turn = kTwoReads;
   // Each read is as large as it may be, and the descriptor says that there is more.
   connect_through<HoardingTransport>(heard_.handlers(), 40'000'000U);
   put(far_.fd(), "unlocks, and then stays unread");
@@ -433,8 +427,8 @@ TEST_P(ConnectionReadsTwiceATurn, O2_OneTurnReadsNoMoreThanTheBudgetAllows) {
   }
 }
 
-TEST_P(ConnectionReadsTwiceATurn,
-       O2_N2_WhatTheTransportStillHoldsComesInTheNextTurnsOrAfterAPause) {
+TEST_P(ConnectionOnEveryPoller, O2_N2_WhatTheTransportStillHoldsComesInTheNextTurnsOrAfterAPause) {
+  options_.bytes_per_turn = kTwoReads;
   for (const bool pausing : {false, true}) {
     heard_ = {};
     ConnectionHandlers handlers = heard_.handlers();
@@ -454,23 +448,8 @@ TEST_P(ConnectionReadsTwiceATurn,
   }
 }
 
-// Its on_data runs `action` at the n-th call; the transport always has more, and full reads of it.
-class ConnectionWithMoreToRead : public ConnectionReadsTwiceATurn {
- protected:
-  void act_at_call(int n, std::function<void()> action) {
-    ConnectionHandlers handlers = heard_.handlers();
-    handlers.on_data = [this, n, action = std::move(action)](Connection&, std::string_view) {
-      heard_.order += 'd';
-      if (heard_.count('d') == n) action();
-    };
-    connect_through<HoardingTransport>(std::move(handlers), 100'000'000U);
-    put(far_.fd(), "unlocks, and then stays unread");
-    wait_until_near_is_readable();
-  }
-};
-DETENT_ON_BOTH_KINDS(ConnectionWithMoreToRead);
-
-TEST_P(ConnectionWithMoreToRead, N2_L2_N3_PausingDestroyingAndClosingInOnDataHoldFromThereOn) {
+TEST_P(ConnectionOnEveryPoller, N2_L2_N3_PausingDestroyingAndClosingInOnDataHoldFromThereOn) {
+  options_.bytes_per_turn = kTwoReads;
   const std::vector<std::pair<std::function<void()>, std::string>> actions = {
       {[&] { connection_->pause_reading(); }, ""},
       {[&] { connection_.reset(); }, ""},
@@ -478,7 +457,14 @@ TEST_P(ConnectionWithMoreToRead, N2_L2_N3_PausingDestroyingAndClosingInOnDataHol
   for (const auto& [action, then] : actions) {
     for (const int call : {1, 2, 3}) {
       heard_ = {};
-      act_at_call(call, action);
+      ConnectionHandlers handlers = heard_.handlers();
+      handlers.on_data = [&, &act = action](Connection&, std::string_view) {
+        heard_.order += 'd';
+        if (heard_.count('d') == call) act();
+      };
+      connect_through<HoardingTransport>(std::move(handlers), 100'000'000U);
+      put(far_.fd(), "unlocks, and then stays unread");
+      wait_until_near_is_readable();
       for (int i = 0; i < 5; ++i) turn();
       EXPECT_EQ(heard_.order, std::string(static_cast<std::size_t>(call), 'd') + then);
     }

@@ -555,21 +555,6 @@ TEST_P(LineServerOnEveryPoller, L2_EachCallbackMayDestroyTheServer) {
   }
 }
 
-TEST_P(LineServerOnEveryPoller, L3_ACallbackMayOwnItsServer) {
-  auto owner = std::make_shared<std::unique_ptr<LineServer>>();
-  const std::weak_ptr<std::unique_ptr<LineServer>> seen = owner;
-  LineServerOptions options;
-  options.on_closed = [owner](Connection&, std::error_code) { owner->reset(); };
-  *owner =
-      std::make_unique<LineServer>(timers_, Endpoint::parse("127.0.0.1:0"), std::move(options),
-                                   [](Connection& client, std::string_view) { client.close(); });
-  Socket client = Socket::connect((*owner)->endpoint());
-  owner.reset();
-  EXPECT_TRUE(run_until([&] { return seen.lock()->get()->connections() == 1; }));
-  put(client.fd(), "die\n");
-  EXPECT_TRUE(run_until([&] { return seen.expired(); }));
-}
-
 TEST_P(LineServerOnEveryPoller, L5_AServerThatOutlivesTheLoopIsInertWhenDestroyed) {
   std::optional<Reactor> reactor(std::in_place, on_poller(GetParam()));
   std::optional<TimerService> timers(std::in_place, *reactor);
