@@ -247,14 +247,6 @@ TEST_P(ExamplesOnEveryPoller, N3_AWriteToAClientThatIsGoneRaisesNoSigpipe) {
   EXPECT_EQ(client.receive(5), "hello");
 }
 
-TEST_P(ExamplesOnEveryPoller, EchoServerEndsAConnectionThatItsClientHasEnded) {
-  start_server("echo_server");
-  const TcpClient client(port_);
-  client.send("goodbye");
-  client.finish();
-  EXPECT_EQ(client.receive_to_the_end(), "goodbye");
-}
-
 TEST(Examples, EchoServerComplainsInOneLineAboutABadAddress) {
   ChildProgram program(example("echo_server"), {.arguments = {"nowhere"}});
   EXPECT_EQ(program.wait(), 1);

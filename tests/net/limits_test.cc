@@ -24,6 +24,8 @@ namespace {
 using namespace testing_support;
 using namespace std::chrono_literals;
 
+const Endpoint kAnyPort = Endpoint::parse("127.0.0.1:0");
+
 // A line server on a poller that can refuse, in a time that the test moves.
 class LimitsOnEveryPoller : public testing::TestWithParam<std::string_view> {
  protected:
@@ -36,7 +38,7 @@ class LimitsOnEveryPoller : public testing::TestWithParam<std::string_view> {
     options.listener.on_trouble = [this](std::error_code e) { troubles_.push_back(e); };
     options.on_closed = [this](Connection&, std::error_code e) { closed_.push_back(e); };
     server_ = std::make_unique<LineServer>(
-        timers_, Endpoint::parse("127.0.0.1:0"), std::move(options),
+        timers_, kAnyPort, std::move(options),
         [this](Connection& client, std::string_view line) { on_line(client, line); });
   }
   virtual void on_line(Connection& client, std::string_view line) {
@@ -129,8 +131,7 @@ TEST_P(LimitsOnEveryPoller, N1_AConnectionMadeInOnAcceptThatCannotBeRegisteredIs
   std::vector<std::unique_ptr<Connection>> clients;
   std::vector<std::error_code> troubles;
   const Listener listener(
-      timers_, Endpoint::parse("127.0.0.1:0"),
-      {.on_trouble = [&](std::error_code e) { troubles.push_back(e); }},
+      timers_, kAnyPort, {.on_trouble = [&](std::error_code e) { troubles.push_back(e); }},
       [&](Socket socket, const Endpoint&) {
         clients.push_back(std::make_unique<Connection>(
             timers_, std::make_unique<Socket>(std::move(socket)), ConnectionHandlers{}));
@@ -145,11 +146,10 @@ TEST_P(LimitsOnEveryPoller, N1_AConnectionMadeInOnAcceptThatCannotBeRegisteredIs
 
 TEST_P(LimitsOnEveryPoller, N1_AListenerMayBeDestroyedByTheOnAcceptThatReachedTheLimit) {
   std::unique_ptr<Listener> listener;
-  listener = std::make_unique<Listener>(
-      timers_, Endpoint::parse("127.0.0.1:0"), [&](Socket, const Endpoint&) {
-        listener.reset();
-        throw LimitReached(std::make_error_code(std::errc::no_space_on_device));
-      });
+  listener = std::make_unique<Listener>(timers_, kAnyPort, [&](Socket, const Endpoint&) {
+    listener.reset();
+    throw LimitReached(std::make_error_code(std::errc::no_space_on_device));
+  });
   const Socket client = Socket::connect(listener->endpoint());
   EXPECT_TRUE(run_until(reactor_, [&] { return listener == nullptr; }));
   EXPECT_TRUE(was_turned_away(client));
@@ -197,67 +197,52 @@ TEST_P(LimitsOnEveryPoller, N1_AListenerThatCannotBeRegisteredAfterItsRestTriesO
   EXPECT_EQ(troubles_.size(), 1U);
 }
 
-TEST_P(LimitsOnEveryPoller, N1_AConnectionThatCannotBeRegisteredAfterItsPauseIsTurnedAway) {
-  SocketPair pair = make_socket_pair();
-  Heard heard;
-  Connection connection(timers_, adopt(std::move(pair.near)), heard.handlers());
-  connection.pause_reading();
-  reactor_.dispatch();
-  refusals_.modify = true;
-  connection.resume_reading();
-  EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
-  EXPECT_EQ(heard.reason(), std::errc::not_enough_memory);
-}
-
-TEST_P(LimitsOnEveryPoller, L6_AConnectionWhoseDescriptorWasClosedByOthersSaysSo) {
-  SocketPair pair = make_socket_pair();
-  Heard heard;
-  Connection connection(timers_, adopt(std::move(pair.near)), heard.handlers());
-  connection.pause_reading();
-  reactor_.dispatch();
-  ::close(connection.transport()->fd());
-  refusals_.modify = true;
-  connection.resume_reading();
-  EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
-  EXPECT_EQ(heard.reason(), std::errc::bad_file_descriptor);
+TEST_P(LimitsOnEveryPoller, N1_L6_AConnectionThatCannotBeRegisteredAfterItsPauseSaysWhy) {
+  for (const bool closed_by_others : {false, true}) {
+    SocketPair pair = make_socket_pair();
+    Heard heard;
+    Connection connection(timers_, adopt(std::move(pair.near)), heard.handlers());
+    connection.pause_reading();
+    reactor_.dispatch();
+    if (closed_by_others) ::close(connection.transport()->fd());
+    refusals_.modify = true;
+    connection.resume_reading();
+    EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
+    EXPECT_EQ(heard.reason(),
+              closed_by_others ? std::errc::bad_file_descriptor : std::errc::not_enough_memory);
+    refusals_ = {};
+  }
 }
 
 // ---- without a descriptor
 
-TEST_P(LimitsOnEveryPoller, N9_AConnectionWithoutADescriptorTellsWhy) {
-  const Socket listener = Socket::listen(Endpoint::parse("127.0.0.1:0"));
-  const Endpoint endpoint = listener.local_endpoint();
-  std::unique_ptr<Socket> socket;
-  {
-    const NoFreeDescriptor none;
-    socket = std::make_unique<Socket>(Socket::connect(endpoint));
-  }
-  Heard heard;
-  Connection connection(timers_, std::move(socket), heard.handlers(true));
-  EXPECT_FALSE(connection.is_open());
-  connection.write("nobody hears");
-  EXPECT_EQ(heard.order, "") << "told from inside of the constructor";
-  EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
-  EXPECT_EQ(heard.order, "c");
-  EXPECT_EQ(heard.reason(), std::errc::too_many_files_open);
-}
-
-TEST_P(LimitsOnEveryPoller, N9_AProxyAtTheLimitOfDescriptorsGoesOn) {
-  const Socket behind = Socket::listen(Endpoint::parse("127.0.0.1:0"));
+// As in a proxy that connects for each client.
+TEST_P(LimitsOnEveryPoller, N9_AConnectionWithoutADescriptorTellsWhyAlsoWhenItIsMadeInACallback) {
+  const Socket behind = Socket::listen(kAnyPort);
   const Endpoint endpoint = behind.local_endpoint();
   Heard heard;
-  std::vector<std::unique_ptr<Connection>> outgoing;
-  const Listener listener(timers_, Endpoint::parse("127.0.0.1:0"), [&](Socket, const Endpoint&) {
+  std::unique_ptr<Connection> connection;
+  const auto connect = [&] {
     std::unique_ptr<Socket> socket;
     {
       const NoFreeDescriptor none;
       socket = std::make_unique<Socket>(Socket::connect(endpoint));
     }
-    outgoing.push_back(std::make_unique<Connection>(timers_, std::move(socket), heard.handlers()));
-  });
-  const Socket client = Socket::connect(listener.endpoint());
-  EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
-  EXPECT_EQ(heard.reason(), std::errc::too_many_files_open);
+    connection = std::make_unique<Connection>(timers_, std::move(socket), heard.handlers(true));
+    EXPECT_FALSE(connection->is_open());
+    connection->write("nobody hears");
+    EXPECT_EQ(heard.order, "") << "told from inside of the constructor";
+  };
+  const Listener listener(timers_, kAnyPort, [&](Socket, const Endpoint&) { connect(); });
+  for (const bool in_callback : {false, true}) {
+    heard = {};
+    const std::optional<Socket> client =
+        in_callback ? std::optional(Socket::connect(listener.endpoint())) : std::nullopt;
+    if (!in_callback) connect();
+    EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
+    EXPECT_EQ(heard.order, "c");
+    EXPECT_EQ(heard.reason(), std::errc::too_many_files_open);
+  }
 }
 
 }  // namespace
