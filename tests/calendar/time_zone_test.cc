@@ -24,25 +24,6 @@ TEST(TimeZone, TM11_KnowsSummerTimeBeforeAndAfter2037) {
   EXPECT_EQ(berlin.offset_at(instant("2099-07-01T00:00:00Z")), 2h);
 }
 
-TEST(TimeZone, TM11_FixedOffsetsNeedNoData) {
-  EXPECT_EQ(TimeZone("+05:30").offset_at(WallTime()), 5h + 30min);
-  EXPECT_EQ(TimeZone("-03:00").offset_at(WallTime()), -3h);
-  EXPECT_EQ(TimeZone("+05:30").name(), "+05:30");
-}
-
-TEST(TimeZone, TM11_AnUnknownNameIsAnErrorThatShowsIt) {
-  for (const std::string name : {"", "Europe/Atlantis", "+5:30", "+24:00", "+05:60", "+0a:00",
-                                 "/etc/passwd", "../zoneinfo/UTC", "Europe/../UTC"}) {
-    try {
-      const TimeZone zone(name);
-      ADD_FAILURE() << name;
-    } catch (const std::invalid_argument& error) {
-      EXPECT_NE(std::string(error.what()).find("'" + name + "'"), std::string::npos);
-    }
-  }
-  EXPECT_THROW(TimeZone(std::string_view("UTC\0", 4)), std::invalid_argument);
-}
-
 TEST(TimeZone, TM11_TellsWhichLocalTimesComeTwice) {
   const TimeZone berlin("Europe/Berlin");
   // The clocks are put back from 03:00 to 02:00 at 01:00 UTC.

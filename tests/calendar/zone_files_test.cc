@@ -96,9 +96,12 @@ TEST_F(ZoneFiles, TM11_TheFolderCanBeNamedFromWhereTheProgramIs) {
   EXPECT_EQ(TimeZone("Near").offset_at({}), 9h);
 }
 
-TEST_F(ZoneFiles, TM11_UtcAndFixedOffsetsNeedNoData) {
+TEST_F(ZoneFiles, TM11_UtcAndFixedOffsetsNeedNoDataAndWhatIsNoOffsetIsRefused) {
   EXPECT_EQ(TimeZone("UTC").offset_at({}), 0s);
   EXPECT_EQ(TimeZone("+05:30").offset_at({}), 5h + 30min);
+  EXPECT_EQ(TimeZone("+05:30").name(), "+05:30");
+  EXPECT_EQ(TimeZone("-03:00").offset_at({}), -3h);
+  for (const char* none : {"+5:30", "+24:00", "+05:60", "+0a:00"}) expect_refused(none);
 }
 
 TEST_F(ZoneFiles, TM11_AZoneIsReadOnceInTheLifeOfAProcess) {
@@ -158,6 +161,7 @@ TEST_F(ZoneFiles, TM11_ANameHasTheFormOfThoseInTheData) {
                            "~", "Plain*", "\xc3\x89ire"}) {
     expect_refused(name);
   }
+  EXPECT_THROW(TimeZone(std::string_view("Plain\0", 6)), std::invalid_argument);
 }
 
 TEST_F(ZoneFiles, TM11_AnErrorShowsANameOnOneLineAndNotForEver) {

@@ -636,19 +636,15 @@ TEST_P(ConnectionOnEveryPoller, N2_AnyPatternOfShortAndBlockedWritesKeepsTheByte
 
 TEST_P(ConnectionOnEveryPoller, N2_AReadThatWaitedForRoomGoesOnReading) {
   // Says once that it must be able to write before it can read, as TLS does; then it reads.
-  class ReadsAfterWriting final : public Transport {
+  class ReadsAfterWriting final : public SocketBut {
    public:
-    explicit ReadsAfterWriting(Socket socket) : socket_(std::move(socket)) {}
+    using SocketBut::SocketBut;
     IoResult read(std::span<std::byte> bytes) noexcept override {
       if (!std::exchange(asked_, true)) return {.blocked = Blocked::until_writable};
       return socket_.read(bytes);
     }
-    IoResult write(std::span<const std::byte> b) noexcept override { return socket_.write(b); }
-    IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
-    [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
    private:
-    Socket socket_;
     bool asked_ = false;
   };
   connect_through<ReadsAfterWriting>(heard_.handlers());
@@ -665,9 +661,10 @@ TEST_P(ConnectionOnEveryPoller, N2_AReadThatWaitedForRoomGoesOnReading) {
 
 TEST_P(ConnectionOnEveryPoller, N2_AWriteGoesOnWhenAReadTookWhatItWaitedFor) {
   // A write needs two bytes from the peer first, as an encrypted one may. Whoever reads takes them.
-  class NeedsTwoBytes final : public Transport {
+  class NeedsTwoBytes final : public SocketBut {
    public:
-    NeedsTwoBytes(Socket socket, const UniqueFd* peer) : socket_(std::move(socket)), peer_(peer) {}
+    NeedsTwoBytes(Socket socket, const UniqueFd* peer)
+        : SocketBut(std::move(socket)), peer_(peer) {}
     IoResult read(std::span<std::byte> bytes) noexcept override {
       if (missing_ == 1) put(peer_->fd(), "2");  // which arrives at this very moment
       if (missing_ > 0) take_key();
@@ -679,8 +676,6 @@ TEST_P(ConnectionOnEveryPoller, N2_AWriteGoesOnWhenAReadTookWhatItWaitedFor) {
       if (missing_ > 0) return {.blocked = Blocked::until_readable};
       return socket_.write(bytes);
     }
-    IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
-    [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
    private:
     void take_key() noexcept {
@@ -688,7 +683,6 @@ TEST_P(ConnectionOnEveryPoller, N2_AWriteGoesOnWhenAReadTookWhatItWaitedFor) {
       if (missing_ == 0) return;
       missing_ -= socket_.read(std::span(key).first(missing_)).size;
     }
-    Socket socket_;
     const UniqueFd* peer_;
     std::size_t missing_ = 2;
   };
@@ -770,18 +764,11 @@ TEST_P(ConnectionOnEveryPoller, N2_ATransportWithMoodsLosesAndReordersNothing) {
 
 // ---- bulk
 
-std::uint64_t hash(std::string_view bytes, std::uint64_t hash) {
-  for (const char byte : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211U;
-  }
-  return hash;
-}
-
 TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged) {
   constexpr std::size_t kEach = 3'300'000;  // there and back, by ten
+  const std::string bytes = numbered_bytes(kEach);
   struct Stream {
-    std::size_t echoed = 0, received = 0;
-    std::uint64_t sent_hash = 14695981039346656037U, received_hash = 14695981039346656037U;
+    std::string received;
     std::unique_ptr<Connection> server, client;
     bool over = false;
   };
@@ -792,8 +779,8 @@ TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged
     stream.server = std::make_unique<Connection>(
         timers_, adopt(std::move(pair.near)),
         ConnectionHandlers{.on_data =
-                               [&](Connection&, std::string_view bytes) {
-                                 stream.server->write(bytes);
+                               [&](Connection&, std::string_view piece) {
+                                 stream.server->write(piece);
                                  if (stream.server->queued() > 100'000)
                                    stream.server->pause_reading();
                                },
@@ -801,17 +788,11 @@ TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged
     stream.client = std::make_unique<Connection>(
         timers_, adopt(std::move(pair.far)),
         ConnectionHandlers{
-            .on_data =
-                [&](Connection&, std::string_view bytes) {
-                  stream.received += bytes.size();
-                  stream.received_hash = hash(bytes, stream.received_hash);
-                },
+            .on_data = [&](Connection&, std::string_view echo) { stream.received += echo; },
             .on_closed = [&](Connection&, std::error_code error) { stream.over = !error; }});
-    const std::string bytes = numbered_bytes(kEach);
     for (std::size_t at = 0; at < bytes.size();) {
       const auto piece = std::string_view(bytes).substr(at, random() % 200'000);
       stream.client->write(piece);
-      stream.sent_hash = hash(piece, stream.sent_hash);
       at += piece.size();
     }
     stream.client->finish();
@@ -819,10 +800,7 @@ TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged
   EXPECT_TRUE(run_until([&] {
     return std::all_of(streams.begin(), streams.end(), [](const auto& s) { return s.over; });
   }));
-  for (const Stream& stream : streams) {
-    EXPECT_EQ(stream.received, kEach);
-    EXPECT_EQ(stream.received_hash, stream.sent_hash);
-  }
+  for (const Stream& stream : streams) EXPECT_TRUE(stream.received == bytes);
 }
 
 // ---- the end
@@ -1037,7 +1015,8 @@ TEST_P(ConnectionOnEveryPoller, N3_AStreamThatOneSideHasEndedCostsNoTurns) {
   for (const bool we : {false, true}) {
     heard_ = {};
     connect(heard_.handlers(true));
-    we ? connection_->finish() : finish_far();
+    if (we) connection_->finish();
+    if (!we) finish_far();
     EXPECT_TRUE(costs_no_turns(reactor_));
     EXPECT_TRUE(connection_->is_open());
   }

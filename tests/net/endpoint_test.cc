@@ -73,25 +73,17 @@ TEST(Endpoint, ParsingWhatItPrintsGivesAnEqualEndpoint) {
 }
 
 TEST(Endpoint, TellsItsFamilyPortAndPath) {
-  const Endpoint ipv4 = Endpoint::parse("127.0.0.1:1234");
-  EXPECT_EQ(ipv4.family(), Family::ipv4);
-  EXPECT_EQ(ipv4.port(), 1234);
-  EXPECT_EQ(ipv4.path(), "");
-
-  const Endpoint ipv6 = Endpoint::parse("[::1]:80");
-  EXPECT_EQ(ipv6.family(), Family::ipv6);
-  EXPECT_EQ(ipv6.port(), 80);
-  EXPECT_EQ(ipv6.path(), "");
-
-  const Endpoint path = Endpoint::parse("unix:/run/a.sock");
-  EXPECT_EQ(path.family(), Family::unix_path);
-  EXPECT_EQ(path.port(), 0);
-  EXPECT_EQ(path.path(), "/run/a.sock");
-
-  const Endpoint abstract = Endpoint::parse("unix:@name\0with NUL"s);
-  EXPECT_EQ(abstract.family(), Family::abstract);
-  EXPECT_EQ(abstract.port(), 0);
-  EXPECT_EQ(abstract.path(), "name\0with NUL"s);
+  const std::vector<std::tuple<std::string, Family, int, std::string>> rows = {
+      {"127.0.0.1:1234", Family::ipv4, 1234, ""},
+      {"[::1]:80", Family::ipv6, 80, ""},
+      {"unix:/run/a.sock", Family::unix_path, 0, "/run/a.sock"},
+      {"unix:@name\0with NUL"s, Family::abstract, 0, "name\0with NUL"s}};
+  for (const auto& [text, family, port, path] : rows) {
+    const Endpoint endpoint = Endpoint::parse(text);
+    EXPECT_EQ(endpoint.family(), family) << text;
+    EXPECT_EQ(endpoint.port(), port) << text;
+    EXPECT_EQ(endpoint.path(), path) << text;
+  }
 }
 
 TEST(Endpoint, IsUnnamedUntilItIsGivenAValue) {

@@ -10,6 +10,7 @@
 #include "detent/listener.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
+#include "support/fake_transports.h"
 #include "support/kernel_double.h"
 #include "support/net_fixtures.h"
 #include "support/standard.h"
@@ -54,19 +55,15 @@ class CountingOnEveryPoller : public NetOnEveryPoller {
 DETENT_ON_EVERY_POLLER(CountingOnEveryPoller);
 
 // Never takes anything at the first try.
-class ReluctantTransport final : public Transport {
+class ReluctantTransport final : public SocketBut {
  public:
-  explicit ReluctantTransport(std::unique_ptr<Socket> socket) : socket_(std::move(socket)) {}
-  IoResult read(std::span<std::byte> bytes) noexcept override { return socket_->read(bytes); }
+  using SocketBut::SocketBut;
   IoResult write(std::span<const std::byte> bytes) noexcept override {
     willing_ = !willing_;
-    return willing_ ? IoResult{.blocked = Blocked::until_writable} : socket_->write(bytes);
+    return willing_ ? IoResult{.blocked = Blocked::until_writable} : socket_.write(bytes);
   }
-  IoResult shutdown_write() noexcept override { return socket_->shutdown_write(); }
-  [[nodiscard]] int fd() const noexcept override { return socket_->fd(); }
 
  private:
-  std::unique_ptr<Socket> socket_;
   bool willing_ = false;
 };
 
@@ -79,8 +76,8 @@ TEST_P(CountingOnEveryPoller, AWarmConnectionEchoesWithoutAllocating) {
 
 TEST_P(CountingOnEveryPoller, AWarmConnectionEchoesWithoutAllocatingThoughEachWriteIsQueued) {
   SocketPair pair = make_tcp_pair();
-  play(std::make_unique<ReluctantTransport>(adopt(std::move(pair.near))),
-       std::make_unique<ReluctantTransport>(adopt(std::move(pair.far))));
+  play(std::make_unique<ReluctantTransport>(Socket::adopt(std::move(pair.near))),
+       std::make_unique<ReluctantTransport>(Socket::adopt(std::move(pair.far))));
   EXPECT_EQ(allocations_warm(), 0U);
   EXPECT_EQ(round_trips_, kWarmUp + kRoundTrips);
 }

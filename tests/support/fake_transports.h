@@ -19,10 +19,26 @@
 
 namespace detent::testing_support {
 
+/// A socket, but for what is overridden.
+class SocketBut : public Transport {
+ public:
+  explicit SocketBut(Socket socket) : socket_(std::move(socket)) {}
+
+  IoResult read(std::span<std::byte> bytes) noexcept override { return socket_.read(bytes); }
+  IoResult write(std::span<const std::byte> bytes) noexcept override {
+    return socket_.write(bytes);
+  }
+  IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
+  [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
+
+ protected:
+  Socket socket_;
+};
+
 /// A socket whose writes follow a script: each entry says how many bytes that call may move, or,
 /// as an IoResult with an error or a block, what it answers without moving any. At the end of the
 /// script, and for everything else, it is the socket.
-class ScriptedTransport final : public Transport {
+class ScriptedTransport final : public SocketBut {
  public:
   struct Step {
     std::size_t at_most = 0;
@@ -30,33 +46,26 @@ class ScriptedTransport final : public Transport {
   };
 
   ScriptedTransport(Socket socket, std::deque<Step> writes)
-      : socket_(std::move(socket)), writes_(std::move(writes)) {}
+      : SocketBut(std::move(socket)), writes_(std::move(writes)) {}
 
-  IoResult read(std::span<std::byte> bytes) noexcept override { return socket_.read(bytes); }
   IoResult write(std::span<const std::byte> bytes) noexcept override {
-    ++write_calls;
     if (writes_.empty()) return socket_.write(bytes);
     const Step step = writes_.front();
     writes_.pop_front();
     if (step.answer.error || step.answer.blocked != Blocked::no) return step.answer;
     return socket_.write(bytes.first(std::min(bytes.size(), step.at_most)));
   }
-  IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
-  [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
-
-  int write_calls = 0;
 
  private:
-  Socket socket_;
   std::deque<Step> writes_;
 };
 
 /// A socket whose calls move a few bytes, block although they need not, and wait for the other
 /// direction, at random. It keeps the contract: what it waits for does come. While one direction
 /// waits for the other, that one does not move either, so that what is waited for stays announced.
-class MoodyTransport final : public Transport {
+class MoodyTransport final : public SocketBut {
  public:
-  MoodyTransport(Socket socket, std::uint64_t seed) : socket_(std::move(socket)), random_(seed) {}
+  MoodyTransport(Socket socket, std::uint64_t seed) : SocketBut(std::move(socket)), random_(seed) {}
 
   IoResult read(std::span<std::byte> bytes) noexcept override {
     if (write_first_) return {.blocked = Blocked::until_readable};
@@ -83,7 +92,6 @@ class MoodyTransport final : public Transport {
     if (const Blocked blocked = maybe_block(); blocked != Blocked::no) return {.blocked = blocked};
     return socket_.shutdown_write();
   }
-  [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
  private:
   std::size_t dice(std::size_t sides) { return random_() % sides; }
@@ -98,7 +106,6 @@ class MoodyTransport final : public Transport {
     return Blocked::until_readable;
   }
 
-  Socket socket_;
   std::mt19937_64 random_;
   bool write_first_ = false;  // a write waits until it is readable
   bool read_first_ = false;   // a read waits until it is writable
@@ -106,9 +113,9 @@ class MoodyTransport final : public Transport {
 
 /// Holds bytes that its descriptor does not announce, as one that decrypts does: the descriptor
 /// becomes readable once, whereupon `held` bytes can be read.
-class HoardingTransport final : public Transport {
+class HoardingTransport final : public SocketBut {
  public:
-  HoardingTransport(Socket socket, std::size_t held) : socket_(std::move(socket)), held_(held) {}
+  HoardingTransport(Socket socket, std::size_t held) : SocketBut(std::move(socket)), held_(held) {}
 
   IoResult read(std::span<std::byte> bytes) noexcept override {
     if (!unlocked_) {
@@ -122,14 +129,8 @@ class HoardingTransport final : public Transport {
     held_ -= size;
     return {.size = size};
   }
-  IoResult write(std::span<const std::byte> bytes) noexcept override {
-    return socket_.write(bytes);
-  }
-  IoResult shutdown_write() noexcept override { return socket_.shutdown_write(); }
-  [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
  private:
-  Socket socket_;
   std::size_t held_;
   bool unlocked_ = false;
 };
