@@ -150,8 +150,8 @@ class Socket final : public Transport {
 
 /// The result of an accept: a socket, an error, or neither when no connection waits.
 struct AcceptResult {
-  Socket socket;
-  Endpoint peer;  ///< Known even if the peer has gone away since.
+  Socket socket = {};
+  Endpoint peer = {};  ///< Known even if the peer has gone away since.
   std::error_code error = {};
 };
 
