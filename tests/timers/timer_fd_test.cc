@@ -155,8 +155,8 @@ TEST_P(TimerFdOnEveryClock, TM10_AnAlarmClockWithoutItsCapabilityIsAPermissionEr
 
 TEST(TimerFd, TM10_ABlockingReadWaitsForTheNextExpiry) {
   TimerFd timer;
-  timer.arm(20ms);
   const TimePoint before = kernel_clock().now();
+  timer.arm(20ms);
   EXPECT_EQ(1U, timer.read());
   EXPECT_GE(kernel_clock().now() - before, 20ms);
 }
