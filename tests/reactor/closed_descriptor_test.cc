@@ -78,6 +78,35 @@ TEST_P(ClosedOnEveryPoller, L6_AnExceptionFromTheCallThatSaysSoEndsTheWatchAllTh
 }
 
 // The poller has ended the registration when the batch comes back; its owner has not heard yet.
+TEST_P(ClosedOnEveryPoller, L6_AnEndedWatchCannotChangeTheNextOneOfItsNumber) {
+  std::array<WatchedSocket, 2> sockets;
+  std::array<Watch, 2> watches;
+  WatchedSocket next;
+  UniqueFd reused;
+  Watch fresh;
+  int calls = 0;
+  for (const std::size_t i : {0U, 1U}) {
+    watches[i] = reactor_.watch(sockets[i], {.readable = true}, [&, i](Ready) {
+      Watch& other = watches[1 - i];
+      if (fresh || other.active()) return;
+      reused.reset(::fcntl(next.fd(), F_DUPFD_CLOEXEC, other.fd()));
+      ASSERT_EQ(reused.fd(), other.fd());
+      fresh = reactor_.watch(reused, {.readable = true}, [&](Ready) { ++calls; });
+      EXPECT_EQ(error_of([&] { other.set_interest({}); }), std::errc::no_such_file_or_directory);
+    });
+  }
+  for (const std::size_t i : {0U, 1U}) {
+    sockets[i].close();
+    watches[i].set_interest({.writable = true});
+  }
+  turn();
+  next.send();
+  while (turn() > 0 && calls == 0) {
+  }
+  EXPECT_EQ(calls, 1) << "the fresh watch is as it was";
+}
+
+// The poller has ended the registration when the batch comes back; its owner has not heard yet.
 TEST_P(ClosedOnEveryPoller, L6_AnEndedWatchMayBeDestroyedBeforeItsOwnerHasHeard) {
   std::array<WatchedSocket, 2> sockets;
   std::array<Watch, 2> watches;
