@@ -10,7 +10,7 @@
 #include "support/cpu.h"
 #include "support/descriptors.h"
 #include "support/in_process.h"
-#include "workloads/pipes.h"
+#include "workloads/ring.h"
 
 namespace {
 
@@ -46,7 +46,7 @@ int main(int argc, char** argv) {
     for_each_trial(options.rounds, [&](int round, const Contestant& peer) {
       if (descriptors_exceed(peer.descriptor_limit, idle)) return;
       trials.add("idle=" + std::to_string(idle), peer.name, round,
-                 [=](benchmark::State& state) { measure_pipes(state, peer, ring_with(idle), {}); });
+                 [=](benchmark::State& state) { measure_ring(state, peer, ring_with(idle), {}); });
     });
   }
   const std::size_t most_timers = options.pick<std::size_t>(1000, 100'000, 10'000'000);

@@ -44,10 +44,10 @@ double in_a_child(const std::function<double()>& measure) {
 double bytes_of_loop(const Contestant& peer, std::size_t watches, bool timers) {
   return in_a_child([&] {
     const Ring ring(watches);
-    const PipesCase test_case{.in_flight = 1, .timers = timers};
+    const RingCase test_case{.in_flight = 1, .timers = timers};
     const double before = allocated();
-    const auto pipes = peer.pipes(peer.name, test_case, ring);
-    pipes->run(1);
+    const auto ring_loop = peer.ring_loop(peer.name, test_case, ring);
+    ring_loop->run(1);
     return allocated() - before;
   });
 }

@@ -41,8 +41,8 @@
 #include <vector>
 
 #include "workloads/periodic.h"
-#include "workloads/pipes.h"
 #include "workloads/post.h"
+#include "workloads/ring.h"
 #include "workloads/timers.h"
 
 namespace bench {
@@ -57,7 +57,8 @@ struct Contestant {
   /// Others of the same library differ in how they wait, and that only.
   bool first_of_its_library = true;
 
-  std::unique_ptr<Pipes> (*pipes)(const std::string&, const PipesCase&, const Ring&) = nullptr;
+  std::unique_ptr<RingLoop> (*ring_loop)(const std::string&, const RingCase&,
+                                         const Ring&) = nullptr;
   TimerCosts (*timers)(const std::string&, const TimerPlan&, std::size_t least) = nullptr;
   PostCosts (*posts)(const std::string&, std::size_t count) = nullptr;
   std::vector<double> (*ping_pong)(const std::string&, std::size_t trips) = nullptr;
@@ -79,7 +80,7 @@ template <class Peer>
 Contestant contestant(const std::string& name) {
   return {.name = name,
           .most_timers = Peer::kMostTimers,
-          .pipes = make_pipes<Peer>,
+          .ring_loop = make_ring_loop<Peer>,
           .timers = timer_costs<Peer>,
           .posts = measure_posts<Peer>,
           .ping_pong = PingPong<Peer>::measure,

@@ -16,19 +16,19 @@ const TimerPlan& plan_of(std::size_t timers) {
 
 }  // namespace
 
-void measure_pipes(benchmark::State& state, const Contestant& peer, const Ring& ring,
-                   const PipesCase& test_case) {
+void measure_ring(benchmark::State& state, const Contestant& peer, const Ring& ring,
+                  const RingCase& test_case) {
   constexpr std::size_t kBatch = 100;
   const Nanoseconds before = thread_cpu();
-  const auto pipes = peer.pipes(peer.name, test_case, ring);
-  pipes->run(test_case.in_flight);  // some put registering off until they wait
+  const auto ring_loop = peer.ring_loop(peer.name, test_case, ring);
+  ring_loop->run(test_case.in_flight);  // some put registering off until they wait
   const Nanoseconds set_up = thread_cpu() - before;
-  pipes->run(kBatch);  // the first time is another thing
+  ring_loop->run(kBatch);  // the first time is another thing
 
   Nanoseconds sum{};
   while (state.KeepRunning()) {
     const Nanoseconds start = thread_cpu();
-    pipes->run(kBatch);
+    ring_loop->run(kBatch);
     const Nanoseconds spent = thread_cpu() - start;
     sum += spent;
     state.SetIterationTime(std::chrono::duration<double>(spent).count());

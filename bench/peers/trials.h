@@ -10,8 +10,8 @@
 namespace bench {
 
 /// Metrics: ns_per_event, and with one byte in flight set_up_ns_per_fd.
-void measure_pipes(benchmark::State& state, const Contestant& peer, const Ring& ring,
-                   const PipesCase& test_case);
+void measure_ring(benchmark::State& state, const Contestant& peer, const Ring& ring,
+                  const RingCase& test_case);
 
 /// Metrics: add_ns, random_rearm_ns, idle_rearm_ns, cancel_ns and fire_ns. At least so many of
 /// each.

@@ -35,12 +35,12 @@ W2_METRICS = (
     Metric("fire_ns", "fire"), Metric("fire_moved_ns", "fire, moved before"))
 
 QUESTIONS = (
-    Question("W1 events", "pipes", "processor time of an event", r"(N=\d+ M=\d+) timers=0",
+    Question("W1 events", "ring", "processor time of an event", r"(N=\d+ M=\d+) timers=0",
              (Metric("ns_per_event"),)),
-    Question("W1 events with timers", "pipes",
+    Question("W1 events with timers", "ring",
              "processor time of an event that puts an idle timer off", r"(N=\d+ M=\d+) timers=1",
              (Metric("ns_per_event"),)),
-    Question("W1 setting up", "pipes", "processor time to start watching a descriptor",
+    Question("W1 setting up", "ring", "processor time to start watching a descriptor",
              r"(N=\d+) M=1 timers=0", (Metric("set_up_ns_per_fd"),)),
     *(Question(f"W2 {count} timers", "timers",
                f"processor time of an operation among {count:,} timers", f"timers={count}",

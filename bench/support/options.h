@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The command line, which is the same for all programs.
 //
-//     pipes [--quick | --smoke] [--rounds N] [--peers NAME,NAME...] [--out FILE] [--commit ID]
+//     ring [--quick | --smoke] [--rounds N] [--peers NAME,NAME...] [--out FILE] [--commit ID]
 #pragma once
 
 #include <cstdint>

@@ -63,25 +63,25 @@ class WithResults(unittest.TestCase):
 class Tables(WithResults):
     def test_a_ratio_is_the_median_of_those_in_the_same_round(self):
         # The ratio of the medians would be 1.15.
-        self.write("pipes", *samples(EVENTS, raw=[100, 200, 400], detent=[110, 230, 400]))
+        self.write("ring", *samples(EVENTS, raw=[100, 200, 400], detent=[110, 230, 400]))
         self.report()
         self.assertEqual(self.row("W1 events", "detent/epoll"), ["1.10 (1.00–1.15)"])
         self.assertEqual(self.row("W1 events", "raw epoll, absolute"), ["200 ns"])
 
     def test_a_round_without_the_yardstick_has_no_ratio(self):
-        self.write("pipes", *samples(EVENTS, raw=[100], detent=[110, 990]))
+        self.write("ring", *samples(EVENTS, raw=[100], detent=[110, 990]))
         self.report()
         self.assertEqual(self.row("W1 events", "detent/epoll"), ["1.10 (1.10–1.10)"])
 
     def test_a_peer_that_was_not_there_is_told(self):
-        self.write("pipes", *samples(EVENTS, raw=[100], detent=[110], libev=[120]))
+        self.write("ring", *samples(EVENTS, raw=[100], detent=[110], libev=[120]))
         self.report()
         self.assertEqual(self.row("W1 events", "libev"), ["1.20 (1.20–1.20)"])
         self.assertEqual(self.row("W1 events", "libuv"), ["not measured"])
         self.assertIn("Not measured.", self.block("W6 connections"))
 
     def test_a_peer_is_ahead_when_its_worst_round_is_better_than_detents_best(self):
-        self.write("pipes", *samples(EVENTS, raw=[100, 100], detent=[110, 120], libev=[90, 108],
+        self.write("ring", *samples(EVENTS, raw=[100, 100], detent=[110, 120], libev=[90, 108],
                                      libuv=[90, 111]))
         self.report()
         self.assertIn("libev 0.99 (0.90–1.08) |", self.block("losses"))
@@ -90,7 +90,7 @@ class Tables(WithResults):
                          ["1", "0", "0", "1"])
 
     def test_detent_is_ahead_of_all_when_its_worst_round_is_better_than_their_best(self):
-        self.write("pipes", *samples(EVENTS, raw=[100, 100], detent=[80, 89], libev=[90, 109]))
+        self.write("ring", *samples(EVENTS, raw=[100, 100], detent=[80, 89], libev=[90, 109]))
         self.report()
         self.assertEqual(self.row("overview", "W1: processor time of an event"),
                          ["1", "1", "0", "0"])
@@ -125,7 +125,7 @@ class Tables(WithResults):
             return re.sub(r"(<!-- table: .*? -->\n).*?(?=<!-- end -->)", r"\1",
                           self.document.read_text(), flags=re.DOTALL)
         before = prose()
-        self.write("pipes", *samples(EVENTS, raw=[100], detent=[110]))
+        self.write("ring", *samples(EVENTS, raw=[100], detent=[110]))
         self.report()
         once = self.document.read_text()
         self.assertEqual(prose(), before)
@@ -139,14 +139,14 @@ class Tables(WithResults):
             self.assertGreater(len(names), 20)
             for name in names:
                 self.assertRegex(self.block(name), command, f"{name}, of {results}")
-            self.write("pipes", *samples(EVENTS, raw=[100], detent=[110]))
+            self.write("ring", *samples(EVENTS, raw=[100], detent=[110]))
             self.report()
-        self.assertIn("`build/bench/bench/pipes --quick`", self.block("W1 events"))
-        self.assertIn("`build/bench/bench/pipes --quick` | c0ffee | 2026-01-02",
+        self.assertIn("`build/bench/bench/ring --quick`", self.block("W1 events"))
+        self.assertIn("`build/bench/bench/ring --quick` | c0ffee | 2026-01-02",
                       self.block("machine"))
 
     def test_a_table_without_its_place_is_an_error(self):
-        self.write("pipes", *samples(EVENTS, raw=[100], detent=[110]))
+        self.write("ring", *samples(EVENTS, raw=[100], detent=[110]))
         self.document.write_text(self.document.read_text().replace("<!-- table: sizes -->", ""))
         done = self.run_report()
         self.assertNotEqual(done.returncode, 0)
@@ -162,7 +162,7 @@ class Tables(WithResults):
 @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "there is no matplotlib here")
 class Page(WithResults):
     def test_the_page_has_all_plots_and_needs_nothing_else(self):
-        self.write("pipes", *samples(EVENTS, raw=[100, 100], detent=[110, 130], libev=[777, 777]))
+        self.write("ring", *samples(EVENTS, raw=[100, 100], detent=[110, 130], libev=[777, 777]))
         self.write("periodic", *samples(("W3", "timers=100", "p50_us"), raw=[10], detent=[11]),
                    *({"kind": "histogram", "workload": "W3", "case": "timers=100", "peer": peer,
                       "round": 0, "bins": [[0, 1], [10, 5], [15.8489, 4]]}

@@ -11,7 +11,7 @@ from commands import Failure, WrongUsage, fail_with, output_of, quietly, run, sa
 
 BUILD = "build/bench"
 RESULTS = Path("bench/results")
-PROGRAMS = ["pipes", "timers", "periodic", "echo", "post", "churn"]
+PROGRAMS = ["ring", "timers", "periodic", "echo", "post", "churn"]
 LONG_PROGRAMS = ["datagrams", "memory", "growth"]  # Too long for --quick.
 # The bench runs without the peers that cannot be installed.
 PEERS = ["libboost-dev", "libev-dev", "libuv1-dev", "libevent-dev", "libsystemd-dev"]

@@ -2,7 +2,7 @@
 // W1. What does a loop add to a read and a write? By the number of descriptors, by how many of them
 // are ready at a time, and with an idle timer that each event puts off.
 
-#include "workloads/pipes.h"
+#include "workloads/ring.h"
 
 #include <memory>
 #include <string>
@@ -27,7 +27,7 @@ const Ring& ring_of(std::size_t size) {
   return *ring;
 }
 
-std::string name_of(std::size_t size, const PipesCase& test_case) {
+std::string name_of(std::size_t size, const RingCase& test_case) {
   return "N=" + std::to_string(size) + " M=" + std::to_string(test_case.in_flight) +
          " timers=" + std::to_string(static_cast<int>(test_case.timers));
 }
@@ -43,14 +43,14 @@ int main(int argc, char** argv) {
     if (!descriptors_suffice(2 * size) || (options.size == Size::smoke && size > 100)) continue;
     for (const std::size_t in_flight : {1U, 100U}) {
       for (const bool timers : {false, true}) {
-        const PipesCase test_case{in_flight, timers};
+        const RingCase test_case{in_flight, timers};
         for (int round = 0; round < options.rounds; ++round) {
           for (const Contestant& peer : contestants()) {
             if (!options.wants(peer.name) || descriptors_exceed(peer.descriptor_limit, 2 * size)) {
               continue;
             }
             trials.add(name_of(size, test_case), peer.name, round, [=](benchmark::State& state) {
-              measure_pipes(state, peer, ring_of(size), test_case);
+              measure_ring(state, peer, ring_of(size), test_case);
             });
           }
         }

@@ -46,26 +46,26 @@ class Ring {
   std::vector<detent::UniqueFd> idle_;
 };
 
-struct PipesCase {
+struct RingCase {
   std::size_t in_flight = 1;
   bool timers = false;  // with one for each pair, put off by each of its events
 };
 
 /// A loop with all of the ring's receiving ends registered, and its idle descriptors.
-class Pipes {
+class RingLoop {
  public:
-  Pipes() = default;
-  Pipes(const Pipes&) = delete;
-  Pipes& operator=(const Pipes&) = delete;
-  virtual ~Pipes() = default;
+  RingLoop() = default;
+  RingLoop(const RingLoop&) = delete;
+  RingLoop& operator=(const RingLoop&) = delete;
+  virtual ~RingLoop() = default;
   /// Returns when so many bytes have been received and none is under way.
   virtual void run(std::size_t events) = 0;
 };
 
 template <class Peer>
-class PipesOf final : public Pipes {
+class RingLoopOf final : public RingLoop {
  public:
-  PipesOf(const std::string& name, const PipesCase& test_case, const Ring& ring)
+  RingLoopOf(const std::string& name, const RingCase& test_case, const Ring& ring)
       : ring_(ring), test_case_(test_case), peer_(name) {
     for (std::size_t i = 0; i < ring.size(); ++i) {
       readers_.emplace_back(peer_, ring.receiving(i), OnByte{this, i});
@@ -88,9 +88,9 @@ class PipesOf final : public Pipes {
 
  private:
   struct OnByte {
-    PipesOf* pipes;
+    RingLoopOf* ring_loop;
     std::size_t index;
-    void operator()() { pipes->on_byte(index); }
+    void operator()() { ring_loop->on_byte(index); }
   };
   struct OnIdle {
     void operator()() { require(false, "an idle timer fired"); }
@@ -108,7 +108,7 @@ class PipesOf final : public Pipes {
   }
 
   const Ring& ring_;
-  PipesCase test_case_;
+  RingCase test_case_;
   std::size_t to_send_ = 0;
   std::size_t to_receive_ = 0;
   Peer peer_;
@@ -117,9 +117,9 @@ class PipesOf final : public Pipes {
 };
 
 template <class Peer>
-std::unique_ptr<Pipes> make_pipes(const std::string& name, const PipesCase& test_case,
-                                  const Ring& ring) {
-  return std::make_unique<PipesOf<Peer>>(name, test_case, ring);
+std::unique_ptr<RingLoop> make_ring_loop(const std::string& name, const RingCase& test_case,
+                                         const Ring& ring) {
+  return std::make_unique<RingLoopOf<Peer>>(name, test_case, ring);
 }
 
 }  // namespace bench
