@@ -254,6 +254,7 @@ TEST_P(SystemCallsOnEveryPoller, W1_HoweverManyAskOneSleepCostsOneWriteAndOneCal
                                 for (int i = 0; i < kTurns; ++i) {
                                   static_cast<void>(loop.reactor.prepare());
                                   for (int j = 0; j < 10; ++j) {
+                                    static_cast<void>(loop.reactor.defer([] {}));
                                     loop.reactor.post([] {});
                                     loop.reactor.wake();
                                   }
