@@ -99,8 +99,6 @@ Simulation::Simulation(std::optional<std::uint64_t> seed)
       wall_set_at_(kStart.time_since_epoch()),
       seed_(choose_seed(seed)) {}
 
-Simulation::~Simulation() = default;
-
 std::unique_ptr<Alarm> Simulation::make_alarm(ClockId id) {
   return std::make_unique<VirtualAlarm>(*this, id);
 }

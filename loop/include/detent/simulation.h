@@ -34,7 +34,6 @@ class Simulation final : public Clock {
   /// $DETENT_SEED, else a random seed. make_poller() in poller.h says when the environment is
   /// ignored.
   explicit Simulation(std::optional<std::uint64_t> seed = std::nullopt);
-  ~Simulation() override;
 
   [[nodiscard]] TimePoint now() const noexcept override { return now_; }
   [[nodiscard]] BootTime boot_now() const noexcept override {
