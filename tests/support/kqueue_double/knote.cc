@@ -67,7 +67,7 @@ constexpr std::array kFilters = {
     Row{EVFILT_READ, &make_descriptor_knote},   Row{EVFILT_WRITE, &make_descriptor_knote},
     Row{EVFILT_EXCEPT, &make_descriptor_knote}, Row{EVFILT_TIMER, &make_timer_knote},
     Row{EVFILT_USER, &make_user_knote},         Row{EVFILT_SIGNAL, &make_signal_knote},
-    Row{EVFILT_PROC, &make_process_knote},
+    Row{EVFILT_PROC, &make_process_knote},      Row{EVFILT_VNODE, &make_vnode_knote},
 };
 
 const Row* row_of(std::int16_t filter) {
@@ -82,7 +82,7 @@ bool has_filter(std::int16_t filter) noexcept { return row_of(filter) != nullptr
 
 bool is_of_descriptor(std::int16_t filter) noexcept {
   const Row* const row = row_of(filter);
-  return row != nullptr && row->make == &make_descriptor_knote;
+  return row != nullptr && (row->make == &make_descriptor_knote || row->make == &make_vnode_knote);
 }
 
 std::unique_ptr<Knote> make_knote(Queue& queue, const struct kevent& change) {

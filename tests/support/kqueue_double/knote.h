@@ -81,7 +81,7 @@ class Knote : public Unseen {
 };
 
 [[nodiscard]] bool has_filter(std::int16_t filter) noexcept;
-/// READ, WRITE and EXCEPT: the ident is a descriptor.
+/// READ, WRITE, EXCEPT and VNODE: the ident is a descriptor.
 [[nodiscard]] bool is_of_descriptor(std::int16_t filter) noexcept;
 
 /// There is such a filter.
@@ -93,5 +93,9 @@ class Knote : public Unseen {
 [[nodiscard]] std::unique_ptr<Knote> make_user_knote(Queue&, const struct kevent&);
 [[nodiscard]] std::unique_ptr<Knote> make_signal_knote(Queue&, const struct kevent&);
 [[nodiscard]] std::unique_ptr<Knote> make_process_knote(Queue&, const struct kevent&);
+[[nodiscard]] std::unique_ptr<Knote> make_vnode_knote(Queue&, const struct kevent&);
+
+/// Reads what has happened to files, and activates the queue's EVFILT_VNODE knotes.
+void tell_of_files(const Queue& queue, int inotify);
 
 }  // namespace kqueue_double

@@ -21,8 +21,13 @@
 ///  - A good receipt that finds no room ends the call with 0, and the changes behind it are not
 ///    applied (FreeBSD).
 ///  - The flags of a change stay beside EV_ERROR (macOS; FreeBSD clears them).
-///  - NOTE_EXIT tells the status only with NOTE_EXITSTATUS (macOS; FreeBSD always does).
+///  - NOTE_EXIT tells the status only with NOTE_EXITSTATUS, which is EACCES for a process that is
+///  no
+///    child (macOS; FreeBSD always tells it).
 ///  - kqueue() is not close-on-exec.
+///  - EVFILT_VNODE tells of the notes what watched_file.h says. When any note of a change was asked
+///    for, all of them are told (every kernel). A change of the registration, EV_ENABLE too, sets
+///    anew what is asked for (FreeBSD). Without any note it is accepted and tells nothing.
 ///
 /// What it cannot do:
 ///  - Descriptors that the C library closes itself (fclose, closedir) and those that come from
@@ -35,6 +40,14 @@
 ///  - A regular file is always ready, at its end too, as poll(2) says.
 ///  - EVFILT_SIGNAL counts by a handler of its own, which calls the program's: set the disposition
 ///    before adding, and do not block the signal. BSD kernels count blocked ones as well.
+///  - EVFILT_VNODE compares a file with what it was at the last call of kevent(). Changes between
+///    two calls merge: link() and unlink() of one file look like a change of attributes, and
+///    chmod() before unlink() is lost. A file that ftruncate() makes longer looks written.
+///  - It hears that a directory is removed only if it may read the directory around that one. It
+///    loses changes beyond 16,384 between two calls. Named pipes and devices are EINVAL, as pipes
+///    and sockets are in BSD kernels.
+///  - The status of a child that other code has reaped before kevent() is called: only where Linux
+///    has it. Elsewhere the event lacks NOTE_EXITSTATUS.
 ///  - Its lock orders more than a kernel's would: a thread sanitizer may miss a race across it.
 #pragma once
 
@@ -50,6 +63,12 @@ void set_timer_earliness(std::chrono::nanoseconds earliness) noexcept;
 /// Whether EV_ADD of EVFILT_WRITE says EPIPE for a pipe whose reader is gone, as macOS does,
 /// instead of reporting EV_EOF. Not at first.
 void set_broken_pipe_refuses_writer(bool refuses) noexcept;
+
+/// What EV_ADD of EVFILT_PROC does with a process that has ended and was not reaped. It reports the
+/// exit at once; or it says ESRCH, as if there were none; or it registers what will never be true,
+/// as a kernel may that is about to end the process. Reported at first.
+enum class Zombies : std::uint8_t { reported, unknown, silent };
+void set_zombies(Zombies are) noexcept;
 
 /// How often kevent() was called in this process, by anybody, and with how many changes in all.
 struct Calls {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kqueue_double.h"
 #include "support/processes.h"
 #include "support/readiness.h"
 #include "support/standard.h"
@@ -172,6 +173,24 @@ TEST_F(KqueueDouble, TheStatusIsToldOnlyWhenItIsAskedForAsOnMacOs) {
   const pid_t child = exiting_child(7);
   ASSERT_EQ(queue_.add(child, EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), 0);
   EXPECT_EQ(queue_.wait().at(0).data, 0);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(KqueueDouble, TheStatusOfAProcessThatIsNoChildIsRefusedAsOnMacOs) {
+  EXPECT_EQ(queue_.add(::getppid(), EVFILT_PROC, 0, {.fflags = NOTE_EXIT | NOTE_EXITSTATUS}),
+            EACCES);
+  EXPECT_EQ(queue_.add(::getppid(), EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), 0);
+}
+
+TEST_F(KqueueDouble, AZombieMayBeUnknownOrSilent) {
+  const pid_t child = exiting_child(7);
+  wait_until_zombie(child);
+  set_zombies(Zombies::unknown);
+  EXPECT_EQ(queue_.add(child, EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), ESRCH);
+  set_zombies(Zombies::silent);
+  EXPECT_EQ(queue_.add(child, EVFILT_PROC, 0, {.fflags = NOTE_EXIT}), 0);
+  EXPECT_EQ(queue_.collect().size(), 0U);
+  set_zombies(Zombies::reported);
   ::waitpid(child, nullptr, 0);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -15,16 +16,17 @@
 namespace kqueue_double {
 namespace {
 
-// An epoll entry names a filter and an ident; this one stands for what the queue itself needs.
+// An epoll entry names a filter and an ident; these stand for what the queue itself needs.
 constexpr std::uint64_t kOwn = 0;
+constexpr std::uint64_t kFiles = 1;
 
 std::uint64_t tag_of(const struct kevent& knote) {
   return (std::uint64_t{static_cast<std::uint16_t>(knote.filter)} << 32U) |
          static_cast<std::uint32_t>(knote.ident);
 }
 
-void add_own(int epoll, int fd) {
-  epoll_event entry = {.events = EPOLLIN, .data = {.u64 = kOwn}};
+void add_own(int epoll, int fd, std::uint64_t tag = kOwn) {
+  epoll_event entry = {.events = EPOLLIN, .data = {.u64 = tag}};
   ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &entry);
 }
 
@@ -150,6 +152,14 @@ void Queue::unwatch(const struct kevent& knote, int fd) const {
   ::epoll_ctl(epoll_of(knote.filter), EPOLL_CTL_DEL, fd, nullptr);
 }
 
+int Queue::inotify() {
+  if (inotify_.fd() == -1) {
+    inotify_ = HiddenFd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    add_own(number_, inotify_.fd(), kFiles);
+  }
+  return inotify_.fd();
+}
+
 // An edge is reported once, the queue's own entries each time: a batch that is not full was all.
 void Queue::look_at(int epoll) const {
   std::array<epoll_event, 64> batch = {};
@@ -159,6 +169,10 @@ void Queue::look_at(int epoll) const {
     for (int i = 0; i < count; ++i) {
       const std::uint64_t tag = batch.at(static_cast<std::size_t>(i)).data.u64;
       if (tag == kOwn) continue;
+      if (tag == kFiles) {
+        tell_of_files(*this, inotify_.fd());
+        continue;
+      }
       const auto filter = static_cast<std::int16_t>(tag >> 32U);
       if (Knote* const knote = find(filter, static_cast<std::uint32_t>(tag))) knote->activate();
     }
@@ -166,7 +180,8 @@ void Queue::look_at(int epoll) const {
 }
 
 void Queue::forget(unsigned first, unsigned last) {
-  for (const auto filter : std::array<std::int16_t, 3>{EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT}) {
+  for (const auto filter :
+       std::array<std::int16_t, 4>{EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_VNODE}) {
     auto place = knotes_.lower_bound({filter, first});
     while (place != knotes_.end() && place->first.filter == filter && place->first.ident <= last) {
       drop(place++);
@@ -177,20 +192,13 @@ void Queue::forget(unsigned first, unsigned last) {
 
 // --- The timer, which is set to the first time at which an enabled EVFILT_TIMER expires
 
-void Queue::for_each_timer(auto function) const {
-  auto place = knotes_.lower_bound({EVFILT_TIMER, 0});
-  for (; place != knotes_.end() && place->first.filter == EVFILT_TIMER; ++place) {
-    function(*place->second);
-  }
-}
-
 void Queue::look_at_timers() const {
-  for_each_timer([](Knote& timer) { timer.activate(); });
+  for_each(EVFILT_TIMER, [](Knote& timer) { timer.activate(); });
 }
 
 void Queue::set_timer() {
   std::optional<Clock::time_point> first;
-  for_each_timer([&first](const Knote& timer) {
+  for_each(EVFILT_TIMER, [&first](const Knote& timer) {
     const auto due = timer.disabled() ? std::nullopt : timer.due();
     if (due && (!first || *due < *first)) first = due;
   });
@@ -231,7 +239,7 @@ void Queue::close() {
 // First of all its descriptors: what they mean belongs to the parent too, and must stay as it is.
 void Queue::abandon() {
   number_ = -1;
-  for (HiddenFd* fd : {&writers_, &exceptions_, &timer_, &bell_}) *fd = HiddenFd();
+  for (HiddenFd* fd : {&writers_, &exceptions_, &timer_, &bell_, &inotify_}) *fd = HiddenFd();
   close();
 }
 

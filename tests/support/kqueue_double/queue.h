@@ -57,6 +57,14 @@ class Queue {
   [[nodiscard]] int watch(const struct kevent& knote, int fd, std::uint32_t changes) const;
   void unwatch(const struct kevent& knote, int fd) const;
   [[nodiscard]] Knote* find(std::int16_t filter, std::uintptr_t ident) const;
+  void for_each(std::int16_t filter, auto function) const {
+    auto place = knotes_.lower_bound({filter, 0});
+    for (; place != knotes_.end() && place->first.filter == filter; ++place) {
+      function(*place->second);
+    }
+  }
+  /// What tells its EVFILT_VNODE knotes of their files; opened for the first. -1 when it cannot be.
+  [[nodiscard]] int inotify();
 
  private:
   struct Key {
@@ -70,7 +78,6 @@ class Queue {
   void drop(Knotes::iterator place);
   [[nodiscard]] int epoll_of(std::int16_t filter) const noexcept;
   void look_at(int epoll) const;
-  void for_each_timer(auto function) const;
   void look_at_timers() const;
   void set_timer();
   void settle_bell();
@@ -80,6 +87,7 @@ class Queue {
   HiddenFd exceptions_;
   HiddenFd timer_;
   HiddenFd bell_;
+  HiddenFd inotify_;
   std::optional<Clock::time_point> timer_set_to_;
   bool bell_is_on_ = false;
   bool closed_ = false;

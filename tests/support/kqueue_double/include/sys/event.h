@@ -10,8 +10,8 @@
 
 #define EVFILT_READ (-1)
 #define EVFILT_WRITE (-2)
-#define EVFILT_AIO (-3)    // refused by the double: EINVAL
-#define EVFILT_VNODE (-4)  // likewise
+#define EVFILT_AIO (-3)  // refused by the double: EINVAL
+#define EVFILT_VNODE (-4)
 #define EVFILT_PROC (-5)
 #define EVFILT_SIGNAL (-6)
 #define EVFILT_TIMER (-7)
@@ -52,6 +52,14 @@
 // EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT
 #define NOTE_LOWAT 0x00000001U
 #define NOTE_OOB 0x00000002U
+// EVFILT_VNODE, in the words of the manual pages but shorter
+#define NOTE_DELETE 0x00000001U  // unlink() was called: a name of it is gone
+#define NOTE_WRITE 0x00000002U   // it was written; an entry of the directory came or went
+#define NOTE_EXTEND 0x00000004U  // it has grown
+#define NOTE_ATTRIB 0x00000008U  // its attributes have changed
+#define NOTE_LINK 0x00000010U    // its number of links has changed; a subdirectory came or went
+#define NOTE_RENAME 0x00000020U  // it has another name
+#define NOTE_REVOKE 0x00000040U  // revoke(), or unmounted; never reported by the double
 // EVFILT_PROC
 #define NOTE_EXIT 0x80000000U
 #define NOTE_FORK 0x40000000U    // refused by the double: EINVAL
