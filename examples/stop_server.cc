@@ -5,7 +5,6 @@
 //     telnet 127.0.0.1 1234                  in another, then type: stop
 //
 // SIGTERM and SIGINT end it as well. --host and --port choose another place to listen.
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -18,15 +17,12 @@
 
 #include <detent/line_server.h>
 #include <detent/reactor.h>
+#include <detent/signals.h>
 #include <detent/timer_service.h>
 
 using namespace std::chrono_literals;
 
 namespace {
-
-std::atomic<detent::Reactor*> signalled_reactor = nullptr;
-
-void stop_on_signal(int /*signal*/) { signalled_reactor.load()->stop(); }
 
 detent::Endpoint parse_options(int argc, char** argv) {
   std::string host = "127.0.0.1";
@@ -60,6 +56,8 @@ std::string printable(std::string_view bytes) {
 
 void serve(const detent::Endpoint& endpoint) {
   detent::Reactor reactor;
+  detent::Signals signals(reactor);
+  const auto stop = signals.watch({SIGINT, SIGTERM}, [&](const auto&) { reactor.stop(); });
   detent::TimerService timers(reactor);
 
   std::list<detent::Timer> tickers;
@@ -100,14 +98,8 @@ void serve(const detent::Endpoint& endpoint) {
                               }
                             });
 
-  signalled_reactor = &reactor;
-  std::signal(SIGTERM, stop_on_signal);
-  std::signal(SIGINT, stop_on_signal);
   std::printf("Listening on %s\n", server.endpoint().to_string().c_str());
   reactor.run();
-  // From here on there is no loop to stop; a second signal does not cut the orderly end short.
-  std::signal(SIGTERM, SIG_IGN);
-  std::signal(SIGINT, SIG_IGN);
 }
 
 }  // namespace

@@ -55,6 +55,12 @@ std::uint32_t to_mask(Interest interest) {
   return mask;
 }
 
+// EPERM: a regular file, a directory, or a device that cannot be waited for (epoll_ctl(2)).
+[[noreturn]] void fail_add(const PollerCall& call, int error) {
+  if (error == EPERM) check_waitable(call);
+  call.fail(error, "epoll_ctl");
+}
+
 Ready to_ready(std::uint32_t mask) {
   return {.readable = (mask & (EPOLLIN | EPOLLHUP)) != 0,
           .writable = (mask & EPOLLOUT) != 0,
@@ -152,7 +158,7 @@ void EpollPoller::add(int fd, Interest interest, HandlerId id) {
                        (errno == EEXIST && control(EPOLL_CTL_MOD, fd, entry) == 0);
     const bool silent = entry.wanted == kNotInKernel;
     const bool installed = added && (!silent || control(EPOLL_CTL_DEL, fd, entry) == 0);
-    if (!installed) PollerCall{"Poller::add", fd}.fail(errno, "epoll_ctl");
+    if (!installed) fail_add({"Poller::add", fd}, errno);
     entry.installed = entry.wanted;
   });
 }

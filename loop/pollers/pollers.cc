@@ -58,8 +58,8 @@ void PollerCall::fail(int code, std::string_view detail) const {
 void check_waitable(const PollerCall& call) {
   struct stat status = {};
   if (::fstat(call.fd, &status) == -1) call.fail(errno);
-  if (S_ISREG(status.st_mode)) call.fail(EPERM, "a regular file");
-  if (S_ISDIR(status.st_mode)) call.fail(EPERM, "a directory");
+  if (S_ISREG(status.st_mode)) call.fail(EPERM, "a regular file; detent::Files tells of changes");
+  if (S_ISDIR(status.st_mode)) call.fail(EPERM, "a directory; detent::Files tells of changes");
 }
 
 void check_supported(const PollerCall& call, Interest interest, const Poller& poller) {

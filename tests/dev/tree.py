@@ -68,7 +68,7 @@ def PublicHeadersIncludeNoKernelHeader():
 def EveryTestIncludesWhatIsPrecompiled():
     """So it compiles where nothing is. tests/CMakeLists.txt precompiles the header for these."""
     no_test = {"allocations.cc", "early_signal.cc", "environment_program.cc", "cron_fuzz.cc"}
-    folders = ["loop", "reactor", "timers", "net", "calendar", "health", "support"]
+    folders = ["loop", "reactor", "timers", "net", "calendar", "health", "sources", "support"]
     for path in files(*(f"tests/{folder}" for folder in folders), suffixes=[".cc"]):
         part_of_a_test = path.parent.name != "kqueue_double" or path.stem.endswith("_test")
         if part_of_a_test and path.name not in no_test:

@@ -62,6 +62,15 @@ TEST_P(KernelPoller, D1_RegularFilesAndDirectoriesAreNotPermitted) {
   }
 }
 
+TEST_P(KernelPoller, S7_TheErrorOfARegularFileOrADirectoryNamesWhatTellsOfItsChanges) {
+  for (const char* path : {"/proc/self/exe", "/"}) {
+    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+    const auto message =
+        message_of<std::system_error>([&] { poller_->add(file.fd(), kRead, kFirst); });
+    EXPECT_NE(message.find("detent::Files tells of changes"), std::string::npos) << message;
+  }
+}
+
 TEST_P(KernelPoller, D1_WhateverTheKernelSaysTheErrorBeginsWithTheCallAndTheDescriptor) {
   const UniqueFd folder(::open("/", O_RDONLY | O_CLOEXEC));
   const int closed = make_pipe().near.fd();

@@ -102,7 +102,7 @@ struct Capabilities {
 ///  - no_such_file_or_directory: `modify` or `remove` of a number that is not registered.
 ///  - bad_file_descriptor: `add` of a number that is not open.
 ///  - operation_not_permitted: `add` of a regular file or a directory, on which no wait is possible
-///    (watch the file's changes instead).
+///    (detent::Files tells of its changes).
 /// Remove a descriptor before closing it.
 class Poller {
  public:
