@@ -14,6 +14,7 @@
 #include "detent/unique_fd.h"
 #include "support/processes.h"
 #include "support/standard.h"
+#include "support/temporary_folder.h"
 
 namespace detent {
 namespace {
@@ -55,13 +56,7 @@ class Variable {
 // has names of its own.
 class ZoneFiles : public testing::Test {
  protected:
-  static fs::path make_folder() {
-    std::string folder = (fs::temp_directory_path() / "zones-XXXXXX").string();
-    if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    return folder;
-  }
   ZoneFiles() { fs::create_directory(data_); }
-  ~ZoneFiles() override { fs::remove_all(folder_); }
 
   fs::path put(const std::string& name, const std::string& bytes) const {
     std::ofstream(data_ / name, std::ios::binary) << bytes;
@@ -69,8 +64,8 @@ class ZoneFiles : public testing::Test {
   }
   static std::string tokyo() { return contents(kSystemsData / "Asia/Tokyo"); }
 
-  fs::path folder_ = make_folder();
-  fs::path data_ = folder_ / "data";
+  const TemporaryFolder folder_;
+  const fs::path data_ = folder_ / "data";
   Variable chosen_{"TZDIR", data_.string()};
 };
 
@@ -128,7 +123,7 @@ TEST_F(ZoneFiles, TM11_ALinkInTheDataIsFollowed) {
 TEST_F(ZoneFiles, TM11_ANameDoesNotLeadOutOfTheData) {
   std::ofstream(folder_ / "outside", std::ios::binary) << tokyo();
   fs::create_directory(data_ / "Part");
-  const std::string outside = (folder_ / "outside").string();
+  const std::string outside = folder_ / "outside";
   for (const std::string& name :
        {outside, "file:" + outside, "file:file:" + outside, std::string("../outside"),
         std::string("Part/../../outside"), std::string("file:../outside"), "/" + outside}) {
@@ -145,7 +140,7 @@ TEST_F(ZoneFiles, TM11_APrefixHasNoMeaning) {
 
 TEST_F(ZoneFiles, TM11_LocaltimeIsNotWhatTheEnvironmentSays) {
   std::ofstream(folder_ / "outside", std::ios::binary) << tokyo();
-  const Variable local("TZ", ":" + (folder_ / "outside").string());
+  const Variable local("TZ", ":" + folder_ / "outside");
   expect_refused("localtime");
 }
 

@@ -8,6 +8,7 @@
 #include "detent/poller.h"
 #include "support/child_program.h"
 #include "support/standard.h"
+#include "support/temporary_folder.h"
 
 namespace detent {
 namespace {
@@ -19,12 +20,10 @@ class ProgramOfRoot : public testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can make a program that is set-uid root";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
-    ASSERT_TRUE(std::filesystem::copy_file(DETENT_ENVIRONMENT_PROGRAM, program_ = folder_ + "/x"));
-  }
-  void TearDown() override {
-    if (!program_.empty()) std::filesystem::remove_all(folder_);
+    const std::filesystem::path folder = folder_.path();
+    for (const auto& each : {folder.parent_path(), folder})
+      ASSERT_EQ(::chmod(each.c_str(), 0755), 0);
+    ASSERT_TRUE(std::filesystem::copy_file(DETENT_ENVIRONMENT_PROGRAM, program_ = folder_ / "x"));
   }
 
   // The lines that it prints when it is run by a user who is nobody in particular.
@@ -43,7 +42,7 @@ class ProgramOfRoot : public testing::Test {
   const std::string last_{poller_names().back()};
 
  private:
-  std::string folder_ = testing::TempDir() + "detent-environment-XXXXXX";
+  const TemporaryFolder folder_;
   std::string program_;
 };
 

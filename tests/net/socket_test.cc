@@ -17,6 +17,7 @@
 #include "support/net_fixtures.h"
 #include "support/own_network.h"
 #include "support/standard.h"
+#include "support/temporary_folder.h"
 
 namespace detent {
 namespace {
@@ -80,21 +81,11 @@ Pair connected_pair(const Endpoint& endpoint) {
 }
 
 // A name in the file system for one test.
-class TemporaryPath {
- public:
-  TemporaryPath() {
-    path_ = (std::filesystem::temp_directory_path() / "detent-XXXXXX").string();
-    if (::mkdtemp(path_.data()) == nullptr) throw std::system_error(errno, std::system_category());
-  }
-  TemporaryPath(const TemporaryPath&) = delete;
-  TemporaryPath& operator=(const TemporaryPath&) = delete;
-  ~TemporaryPath() { std::filesystem::remove_all(path_); }
+struct TemporaryPath {
+  const TemporaryFolder folder;
 
-  [[nodiscard]] std::string file() const { return path_ + "/socket"; }
+  [[nodiscard]] std::string file() const { return folder / "socket"; }
   [[nodiscard]] Endpoint endpoint() const { return Endpoint::parse("unix:" + file()); }
-
- private:
-  std::string path_;
 };
 
 Endpoint any_port() { return Endpoint::parse("127.0.0.1:0"); }

@@ -6,9 +6,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-#include <filesystem>
-#include <future>
-
 #include "process_fixtures.h"
 #include "support/allocations.h"
 #include "support/errors.h"
@@ -16,6 +13,7 @@
 #include "support/kernel_double.h"
 #include "support/processes.h"
 #include "support/standard.h"
+#include "support/temporary_folder.h"
 
 namespace detent {
 namespace {
@@ -51,23 +49,20 @@ TEST_P(ChildrenOnEveryPoller, M2_ASignalThatEndedItIsTold) {
 // Whether there is a core is the machine's choice: core(5). A twin shows it.
 TEST_P(ChildrenOnEveryPoller, M2_ACoreDumpIsToldAsWaitTellsIt) {
   constexpr const char* kScript = "ulimit -c unlimited; kill -ABRT $$";
-  const std::string folder = testing::TempDir();
+  const TemporaryFolder folder;  // as two cores of one name cannot be written at once
   const pid_t twin = ::fork();
   if (twin == 0) {
-    if (::chdir(folder.c_str()) == 0) ::execlp("sh", "sh", "-c", kScript, nullptr);
+    if (::chdir(folder.path().c_str()) == 0) ::execlp("sh", "sh", "-c", kScript, nullptr);
     ::_exit(127);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(twin, &status, 0), twin);
   const Child child = children_.spawn(
-      {.arguments = {"sh", "-c", kScript}, .directory = folder, .error = Stdio::null}, note());
+      {.arguments = {"sh", "-c", kScript}, .directory = folder.path(), .error = Stdio::null},
+      note());
   const ProcessExit exit = next_exit();
   EXPECT_EQ(exit.signal, SIGABRT);
   EXPECT_EQ(exit.dumped_core, WCOREDUMP(status) != 0);
-  for (const pid_t pid : {twin, child.pid()}) {
-    std::filesystem::remove(folder + "/core." + std::to_string(pid));
-  }
-  std::filesystem::remove(folder + "/core");
 }
 
 // ---- when it ended

@@ -14,6 +14,7 @@
 #include "detent/unique_fd.h"
 #include "support/reactor_fixtures.h"
 #include "support/standard.h"
+#include "support/temporary_folder.h"
 
 namespace detent {
 
@@ -36,31 +37,6 @@ inline void PrintTo(const FileEvents& events, std::ostream* out) {
 }  // namespace detent
 
 namespace detent::testing_support {
-
-/// A folder of its own, which goes with all that is in it. It lies in another one, so what other
-/// programs do in the system's folder for temporary files wakes no loop here.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    EXPECT_NE(::mkdtemp(outer_.data()), nullptr) << outer_;
-    path_ = outer_ + "/inner";
-    std::filesystem::create_directory(path_);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(outer_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  [[nodiscard]] std::string operator/(std::string_view name) const {
-    return path_ + '/' + std::string(name);
-  }
-
- private:
-  std::string outer_ = testing::TempDir() + "detent-files-XXXXXX";
-  std::string path_;
-};
 
 /// Makes the file or empties it, then writes.
 inline void write_file(const std::string& path, std::string_view text = "text\n") {
