@@ -194,10 +194,11 @@ TEST_P(SpawnOnEveryPoller, M2_WhatIsNotTakenIsClosedWithTheHandle) {
 
 // unix(7). A plain write(2) would raise SIGPIPE.
 TEST_P(SpawnOnEveryPoller, M2_WhatAChildThatEndedHasNotReadIsAReset) {
-  Child child =
-      children_.spawn({.arguments = {"true"}, .input = Stdio::pair, .output = Stdio::pair}, note());
+  Child child = children_.spawn(
+      {.arguments = {"sleep", "1000"}, .input = Stdio::pair, .output = Stdio::pair}, note());
   const UniqueFd input = child.take_input();
   put(input.fd());
+  child.kill(SIGKILL);
   run_until_told(1);
   char byte = 0;
   EXPECT_EQ(::read(input.fd(), &byte, 1), -1);
