@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "at_limit.h"
 #include "detent/limit_reached.h"
 #include "setup_error.h"
 
@@ -103,9 +104,9 @@ Watch Connection::watch() {
         transport_->fd(), [this](Ready ready) { return on_ready(ready); }, name);
   } catch (const std::system_error& error) {
     if (const std::error_code limit = limit_in(error.code())) {
-      throw LimitReached(limit, setup_text("Connection", name, error));
+      throw LimitReached(limit, setup_text("Connection", "", name, error));
     }
-    fail_setting_up("Connection", name, error);
+    fail_setting_up("Connection", "", name, error);
   }
 }
 

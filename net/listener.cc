@@ -85,7 +85,7 @@ Socket Listener::listen(const Endpoint& endpoint, const ListenOptions& options) 
   try {
     return Socket::listen(endpoint, options);
   } catch (const std::system_error& error) {
-    fail_setting_up(Call(handlers_)->type, Call(handlers_)->name, error);
+    fail_setting_up(Call(handlers_)->type, "", Call(handlers_)->name, error);
   }
 }
 
@@ -95,7 +95,7 @@ Watch Listener::watch() {
     return reactor_.watch_source(
         socket_.fd(), [this](Ready ready) { return accept_ready(ready); }, name);
   } catch (const std::system_error& error) {
-    fail_setting_up(Call(handlers_)->type, name, error);
+    fail_setting_up(Call(handlers_)->type, "", name, error);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "at_limit.h"
 #include "sys.h"
 
 namespace detent {
@@ -94,10 +95,6 @@ UniqueFd make_always_ready() {
   return end;
 }
 
-bool is_at_limit(int code) noexcept {
-  return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
-}
-
 bool is_tcp(const Endpoint& endpoint) noexcept { return native_family(endpoint) != AF_UNIX; }
 
 void check_named(const Endpoint& endpoint, const char* call) {
@@ -151,7 +148,7 @@ Socket Socket::connect(const Endpoint& endpoint) {
   check_named(endpoint, "Socket::connect");
   Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
   if (!socket) {
-    if (!is_at_limit(errno)) check_at(-1, "socket", endpoint);
+    if (!is_at_limit({errno, std::system_category()})) check_at(-1, "socket", endpoint);
     socket.connect_error_ = errno;
     return socket;
   }

@@ -7,20 +7,12 @@
 
 #include "detent/drop.h"
 #include "reactor_state.h"
+#include "setup_error.h"
 
 namespace detent {
 namespace {
 
-// Throws the error again, with the call, descriptor and Name in front of its text.
-[[noreturn]] void fail_about(const char* call, int fd, const Name& name,
-                             const std::system_error& error) {
-  std::string inner = error.what();
-  const std::string reason = ": " + error.code().message();
-  if (inner.ends_with(reason)) inner.resize(inner.size() - reason.size());
-  throw std::system_error(error.code(), std::string(call) + ": descriptor " + std::to_string(fd) +
-                                            ", \"" + name.text + "\" of " + name.file + ':' +
-                                            std::to_string(name.line) + ": " + inner);
-}
+std::string text_of(int fd) { return "descriptor " + std::to_string(fd); }
 
 }  // namespace
 
@@ -38,7 +30,8 @@ inline Watch Reactor::add(int fd, Interest interest, Callback<void(Ready)>&& on_
     state.poller->add(fd, interest, id);
   } catch (const std::system_error& error) {
     state.watches.remove(id);
-    fail_about(is_source ? "Reactor::watch_source" : "Reactor::watch", fd, name, error);
+    const char* const call = is_source ? "Reactor::watch_source" : "Reactor::watch";
+    fail_setting_up(call, text_of(fd), name, error);
   } catch (...) {
     state.watches.remove(id);
     throw;
@@ -102,7 +95,7 @@ void Reactor::State::change(const Watches::Entry& entry, WatchData& data, Intere
   try {
     poller->modify(data.fd, effective, entry.id());
   } catch (const std::system_error& error) {
-    fail_about(call, data.fd, entry.name(), error);
+    fail_setting_up(call, text_of(data.fd), entry.name(), error);
   }
   data.interest = interest;
   data.paused = paused;

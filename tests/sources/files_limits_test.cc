@@ -121,7 +121,7 @@ TEST_P(FilesLimitsOnEveryPoller, M3_AWatchThatIsRefusedSaysWhichPathAndWhoseAndL
         };
         EXPECT_EQ(error_of(watch), std::errc::no_space_on_device);
         const std::string message = message_of<std::system_error>(watch);
-        EXPECT_TRUE(message.starts_with("Files::watch(\"" + file_ + "\") \"settings\" of "))
+        EXPECT_TRUE(message.starts_with("Files::watch: path \"" + file_ + "\", \"settings\" of "))
             << message;
         EXPECT_NE(message.find(": inotify_add_watch(\"/\""), std::string::npos) << message;
         write_file(file_);
@@ -262,6 +262,37 @@ TEST_P(FilesLimitsOnEveryPoller, M3_OfATreeWhatMayNotBeReadIsLeftOut) {
     ASSERT_EQ(0, ::seteuid(kNobody));
     settle(reactor);
     EXPECT_EQ(told, (Told{{hidden, {.attributes = true}}, {hidden + "/file", kCreated}}));
+  }));
+}
+
+TEST_P(FilesLimitsOnEveryPoller, M3_TheEntriesOfADirectoryComeAndGoWithTheRightToSearchIt) {
+  const std::string tree = folder_ / "tree";
+  const std::string inner = tree + "/inner";
+  fs::create_directories(inner);
+  write_file(inner + "/file");
+  open_to_others(folder_);
+  ASSERT_EQ(0, ::chmod(inner.c_str(), 0744));  // others may read its names alone
+  if (::geteuid() != 0) GTEST_SKIP() << "only root may become another user";
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
+    ASSERT_EQ(0, ::seteuid(kNobody));
+    Reactor reactor(on_poller(GetParam()));
+    Files files(reactor);
+    Told told;
+    const Handle handle = files.watch(tree, {.recursive = true}, [&told](const FileChange& change) {
+      FileEvents& events = told[std::string(change.path)];
+      events = events | change.what;
+    });
+    const auto told_after_chmod = [&](mode_t mode) {
+      EXPECT_EQ(0, ::seteuid(0));
+      EXPECT_EQ(0, ::chmod(inner.c_str(), mode));
+      EXPECT_EQ(0, ::seteuid(kNobody));
+      settle(reactor);
+      return std::exchange(told, {});
+    };
+    EXPECT_EQ(told_after_chmod(0755),
+              (Told{{inner, {.attributes = true}}, {inner + "/file", kCreated}}));
+    EXPECT_EQ(told_after_chmod(0744),
+              (Told{{inner, {.attributes = true}}, {inner + "/file", {.deleted = true}}}));
   }));
 }
 

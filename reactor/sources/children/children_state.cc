@@ -15,6 +15,7 @@
 #include "children/left_behind.h"
 #include "children/spawn_process.h"
 #include "detent/drop.h"
+#include "setup_error.h"
 
 namespace detent {
 namespace {
@@ -32,17 +33,6 @@ void check_pid(int pid) {
   if (pid > 0 && pid != ::getpid()) return;
   throw std::invalid_argument("Children::watch: " + std::to_string(pid) +
                               (pid > 0 ? " is this process" : " is no number of a process"));
-}
-
-// Throws the error again, with the call, the process or program and the Name in front.
-[[noreturn]] void fail_about(const char* call, const std::string& object, const Name& name,
-                             const std::system_error& error) {
-  std::string inner = error.what();
-  const std::string reason = ": " + error.code().message();
-  if (inner.ends_with(reason)) inner.resize(inner.size() - reason.size());
-  throw std::system_error(error.code(), std::string(call) + ": " + object + ", \"" + name.text +
-                                            "\" of " + name.file + ':' + std::to_string(name.line) +
-                                            ": " + inner);
 }
 
 std::string program_of(const SpawnOptions& options) {
@@ -108,7 +98,7 @@ void ChildrenState::start(HandlerId id, const char* call, Describe describe, Wor
   } catch (const std::system_error& error) {
     const Name name = entry.name();
     undo(id);
-    fail_about(call, describe(), name, error);
+    fail_setting_up(call, describe(), name, error);
   } catch (...) {
     undo(id);
     throw;
@@ -215,8 +205,9 @@ bool ChildrenState::send(const char* call, HandlerId id, int signal) {
   const Process& process = *process_of(id);
   const int error = send_signal(process, signal);
   if (error == 0 || error == ESRCH) return error == 0;
-  fail_about(call, "process " + std::to_string(process.pid), callbacks_.find(id)->name(),
-             std::system_error(error, std::generic_category(), "signal " + std::to_string(signal)));
+  fail_setting_up(
+      call, "process " + std::to_string(process.pid), callbacks_.find(id)->name(),
+      std::system_error(error, std::generic_category(), "signal " + std::to_string(signal)));
 }
 
 bool ChildrenState::terminate(HandlerId id, Duration grace) {

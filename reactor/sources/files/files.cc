@@ -7,6 +7,7 @@
 
 #include "detent/drop.h"
 #include "files/files_state.h"
+#include "setup_error.h"
 
 namespace detent {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr const char* kWatch = "Files::watch";
 
 std::size_t checked_looks(std::size_t looks) {
-  if (looks == 0) throw std::invalid_argument("Files: looks_per_turn is 0");
+  if (looks == 0) throw std::invalid_argument("Files: FilesOptions::looks_per_turn is 0");
   return looks;
 }
 
@@ -25,14 +26,8 @@ void check_path(const std::string& path) {
   throw std::invalid_argument(call + "(\"" + path.c_str() + "\"): the path has a NUL behind that");
 }
 
-// Says which call of ours it was, for which path and whom.
-[[noreturn]] void fail(const std::string& path, const Name& name, std::error_code code,
-                       std::string reason) {
-  const std::string meaning = ": " + code.message();
-  if (reason.ends_with(meaning)) reason.resize(reason.size() - meaning.size());
-  throw std::system_error(code, std::string(kWatch) + "(\"" + path + "\") \"" + name.text +
-                                    "\" of " + name.file + ':' + std::to_string(name.line) + ": " +
-                                    reason);
+[[noreturn]] void fail(const std::string& path, const Name& name, const std::system_error& error) {
+  fail_setting_up(kWatch, "path \"" + path + '"', name, error);
 }
 
 }  // namespace
@@ -58,7 +53,7 @@ Handle Files::watch(std::string path, FileWatchOptions options, OnChange on_chan
     return {};
   }
   if (options.recursive && !FileNotices::kTellOfEntries) {
-    fail(path, name, std::make_error_code(std::errc::not_supported), "recursive");
+    fail(path, name, {std::make_error_code(std::errc::not_supported), "recursive"});
   }
   try {
     auto watched = std::make_shared<WatchedPath>(state_->marks, path, options.recursive);
@@ -68,7 +63,7 @@ Handle Files::watch(std::string path, FileWatchOptions options, OnChange on_chan
     watched->start();
     return handle;
   } catch (const std::system_error& error) {
-    fail(path, name, error.code(), error.what());
+    fail(path, name, error);
   }
 }
 

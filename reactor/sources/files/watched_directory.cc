@@ -65,7 +65,9 @@ void WatchedPath::look_into(FileNode& node, const FileState& now, const FileHint
       !is_same_file(node.state, now) || hints.gone || hints.left || hints.overflow || is_back;
   if (node.up != nullptr && (may_be_another || node.mark == -1)) mark_directory(node);
   const bool is_marked_anew = node.mark != -1 && node.mark != former_mark;
-  if (may_be_another || is_marked_anew || hints.entries) list(node, hints.overflow);
+  // Other rights may show or hide all its entries.
+  const bool may_show_others = is_marked_anew || hints.entries || hints.attributes;
+  if (may_be_another || may_show_others) list(node, hints.overflow);
 }
 
 void WatchedPath::mark_directory(FileNode& node) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "setup_error.h"
 #include "signals/held_signals.h"
 
 namespace detent {
@@ -17,10 +18,7 @@ namespace {
 
 constexpr const char* kCall = "Signals::watch";
 
-std::string text_about(int signal, const Name& name) {
-  return std::string(kCall) + ": signal " + std::to_string(signal) + ", \"" + name.text + "\" of " +
-         name.file + ':' + std::to_string(name.line) + ": ";
-}
+std::string text_of(int signal) { return "signal " + std::to_string(signal); }
 
 bool is_for_a_fault(int signal) {
   return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL;
@@ -39,7 +37,8 @@ void check(int signal, const Name& name) {
   const char* objection = nullptr;
   if (is_for_a_fault(signal)) objection = "the fault would occur again";
   if (is_blocked_by_user(signal)) objection = "this thread blocks it";
-  if (objection != nullptr) throw std::invalid_argument(text_about(signal, name) + objection);
+  if (objection == nullptr) return;
+  throw std::invalid_argument(origin_text(kCall, text_of(signal), name) + ": " + objection);
 }
 
 }  // namespace
@@ -55,7 +54,8 @@ SignalSet checked_signals(std::initializer_list<int> signals, const Name& name) 
 }
 
 void fail_to_catch(int signal, const Name& name, int error) {
-  throw std::system_error(error, std::generic_category(), text_about(signal, name) + "sigaction");
+  fail_setting_up(kCall, text_of(signal), name,
+                  std::system_error(error, std::generic_category(), "sigaction"));
 }
 
 }  // namespace detent
