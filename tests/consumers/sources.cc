@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // A user's program with what a daemon waits for.
+#include <csignal>
 #include <system_error>
 
+#include <detent/children.h>
+#include <detent/files.h>
 #include <detent/links.h>
 #include <detent/reactor.h>
+#include <detent/signals.h>
 
 int main() {
   detent::Reactor reactor;
@@ -13,6 +17,15 @@ int main() {
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::not_supported) throw;
   }
-  reactor.post([&] { reactor.stop(); });
+  detent::Files files(reactor);
+  const detent::Handle file = files.watch(".", [](const detent::FileChange&) {});
+  detent::Signals signals(reactor);
+  const detent::Handle signal =
+      signals.watch({SIGTERM}, [&](const detent::CaughtSignal&) { reactor.stop(); });
+  detent::Children children(reactor);
+  const detent::Child child =
+      children.spawn({.arguments = {"true"}}, [](const detent::ProcessExit& exit) {
+        if (exit.code == 0) ::raise(SIGTERM);
+      });
   reactor.run();
 }
