@@ -15,9 +15,9 @@ import programs
 from commands import attempt, succeeds
 from outcome import Outcome
 
-# Where each test keeps a process of its own, as what one leaves behind may hide what another lacks.
-# It is here that a process costs least.
-ISOLATED = "release"
+# What one test leaves behind may hide what another lacks. Here few share a process, and as
+# neighbours go to different ones, each has other company than in the presets beside this one.
+TESTS_OF_A_PROCESS = {"release": 12}
 # Each public header compiles alone.
 ALSO_BUILT = {"gcc": ["all_verify_interface_header_sets"]}
 SOAKED = ("release", "asan")
@@ -82,7 +82,7 @@ def run_tests(preset, soak, outcome):
         outcome.add(ctest(preset, wrapper, "-C", "Soak", "-L", "soak"))
     outcome.add(ctest(preset, wrapper, "-E", "^programs/"))
     outcome.add(programs.run(programs.listed(f"build/{preset}", wrapper, environment),
-                             1 if preset == ISOLATED else programs.TESTS_OF_A_PROCESS))
+                             TESTS_OF_A_PROCESS.get(preset, programs.TESTS_OF_A_PROCESS)))
 
 
 def environment_of(preset):
