@@ -306,6 +306,37 @@ bool mount_for_this_process(const std::string& directory) {
          ::mount("detent", directory.c_str(), "tmpfs", 0, nullptr) == 0;
 }
 
+// Without an upper layer it needs no extended attributes.
+bool mount_overlay_for_this_process(const std::string& directory) {
+  if (!mount_for_this_process(directory)) return false;
+  for (const char* part : {"/first", "/second", "/merged"}) fs::create_directory(directory + part);
+  write_file(directory + "/first/file");
+  const std::string layers = "lowerdir=" + directory + "/first:" + directory + "/second";
+  const std::string merged = directory + "/merged";
+  return ::mount("detent", merged.c_str(), "overlay", MS_RDONLY, layers.c_str()) == 0;
+}
+
+TEST_P(FilesLimitsOnEveryPoller, M3_WhatIsChangedInALayerOfAnOverlayIsNotTold) {
+  const std::string mount = folder_ / "mount";
+  fs::create_directory(mount);
+  if (!holds_in_a_forked_child([&] { ASSERT_TRUE(mount_overlay_for_this_process(mount)); })) {
+    GTEST_SKIP() << "this process may not mount an overlay";
+  }
+  EXPECT_TRUE(holds_in_a_forked_child([&] {
+    ASSERT_TRUE(mount_overlay_for_this_process(mount));
+    Reactor reactor(on_poller(GetParam()));
+    Files files(reactor);
+    int calls = 0;
+    const auto count = [&calls](const FileChange&) { ++calls; };
+    const Handle of_file = files.watch(mount + "/merged/file", count);
+    const Handle of_directory = files.watch(mount + "/merged", count);
+    std::ofstream(mount + "/first/file", std::ios::app) << "more";
+    write_file(mount + "/first/other");
+    settle(reactor);
+    EXPECT_EQ(calls, 0);
+  }));
+}
+
 TEST_P(FilesLimitsOnEveryPoller, K9_AFileSystemThatIsUnmountedIsRevoked) {
   const std::string mount = folder_ / "mount";
   const std::string path = mount + "/file";

@@ -3,6 +3,7 @@
 #include "detent/files.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 
 #include "file_fixtures.h"
@@ -165,7 +166,7 @@ TEST_P(FilesOnEveryPoller, M3_AFileThatIsMovedAwayAndMadeAnewIsReplacedAndRename
 }
 
 TEST_P(FilesOnEveryPoller, M3_AnOldFileThatSomebodyHoldsOpenTellsNothingAnyMore) {
-  const UniqueFd old_file(::open(file_.c_str(), O_WRONLY | O_CLOEXEC));
+  UniqueFd old_file(::open(file_.c_str(), O_WRONLY | O_CLOEXEC));
   const Handle handle = watch(file_);
   write_file(folder_ / "new");
   fs::rename(folder_ / "new", file_);
@@ -173,8 +174,36 @@ TEST_P(FilesOnEveryPoller, M3_AnOldFileThatSomebodyHoldsOpenTellsNothingAnyMore)
   write_at(old_file.fd(), 0, "nobody reads this");
   ASSERT_EQ(0, ::fchmod(old_file.fd(), 0600));
   EXPECT_EQ(told(), Told{});
+  old_file.reset();
+  EXPECT_EQ(told(), Told{}) << "now the kernel removes the old file";
   std::ofstream(file_, std::ios::app) << "more";
   EXPECT_EQ(told_of_file(), (FileEvents{.written = true, .extended = true}));
+}
+
+TEST_P(FilesOnEveryPoller, M3_AnOldFileThatHasAnotherNameTellsNothingAnyMore) {
+  const std::string second = folder_ / "second";
+  ASSERT_EQ(0, ::link(file_.c_str(), second.c_str()));
+  const Handle handle = watch(file_);
+  write_file(folder_ / "new");
+  fs::rename(folder_ / "new", file_);
+  EXPECT_EQ(told(), (Told{{file_, {.replaced = true}}}));
+  std::ofstream(second, std::ios::app) << "more";
+  fs::remove(second);
+  EXPECT_EQ(told(), Told{});
+  std::ofstream(file_, std::ios::app) << "more";
+  EXPECT_EQ(told_of_file(), (FileEvents{.written = true, .extended = true}));
+}
+
+TEST_P(FilesOnEveryPoller, M3_WhatTheKernelItselfChangesInProcIsNotToldOnLinux) {
+  DETENT_NEEDS_THE_REAL_KERNEL();
+  const std::string path = "/proc/self/comm";
+  std::string former;
+  std::ifstream(path) >> former;
+  const Handle handle = watch(path);
+  ASSERT_EQ(0, ::prctl(PR_SET_NAME, "another"));
+  EXPECT_EQ(told(), Told{});
+  std::ofstream(path) << former << std::flush;
+  EXPECT_TRUE(told_of(path).written) << "by a program that writes to it";
 }
 
 TEST_P(FilesOnEveryPoller, M3_AFileThatSomebodyHoldsOpenIsDeletedWhenItsNameGoes) {

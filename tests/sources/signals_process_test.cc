@@ -45,6 +45,29 @@ class SignalsAndForkOnEveryPoller : public ReactorOnEveryPoller {
 
 // ---- forked
 
+TEST_P(SignalsAndForkOnEveryPoller, M1_FiftyChildrenThatEndAtOnceAreOneSigchldOfAnyOfThem) {
+  const Handle watch = signals_.watch({SIGCHLD}, told_.recorder());
+  std::set<std::int64_t> children;
+  {
+    const BlockedSignal blocked(SIGCHLD);
+    for (int i = 0; i < 50; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) ::_exit(0);
+      children.insert(child);
+    }
+    for (const std::int64_t child : children) {
+      siginfo_t info = {};
+      EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT), 0);
+    }
+  }
+  let_handlers_run();
+  EXPECT_EQ(turn(), 1U);
+  for (const std::int64_t child : children) ::waitpid(static_cast<pid_t>(child), nullptr, 0);
+  EXPECT_EQ(told_.count, 1U);
+  ASSERT_EQ(told_.senders.size(), 1U);
+  EXPECT_TRUE(children.contains(told_.senders[0].pid));
+}
+
 TEST_P(SignalsAndForkOnEveryPoller, M1_O8_InAForkedChildTheHandlerDoesNothing) {
   const Handle watch = signals_.watch({SIGUSR1}, told_.recorder());
   const bool held_in_child = holds_in_a_forked_child([] {

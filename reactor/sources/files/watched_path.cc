@@ -98,9 +98,10 @@ FileEvents WatchedPath::look_at_entry(FileNode& node, const FileHints& hints) {
   const FileState now = node.up->has_entries ? state_of_link(real_.c_str()) : FileState{};
   if (forget_entries_first(node, now, hints)) return {};
   look_into(node, now, hints, node.mark);
-  const FileEvents events = difference(node.state, now, hints);
+  FileEvents events = difference(node.state, now, hints);
   node.state = now;
   if (!now.exists) erase(node);
+  events.linked = events.revoked = false;  // a look that has other reasons might find them
   if (FileNotices::kTellOfEntries) return events;
   return {.created = events.created, .deleted = events.deleted, .replaced = events.replaced};
 }

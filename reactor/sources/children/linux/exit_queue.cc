@@ -57,6 +57,8 @@ UniqueFd open_process(const Process& process) {
     // A counter that is not zero stands for it: readable, and no process.
     pidfd.reset(::eventfd(1, EFD_CLOEXEC));
   }
+  // The number of a thread is that of no process: ENOENT, and EINVAL before Linux 6.9.
+  if (!pidfd && (errno == ENOENT || errno == EINVAL)) errno = ESRCH;
   if (!pidfd) sys::fail("pidfd_open");
   return pidfd;
 }
