@@ -43,7 +43,7 @@ constexpr bool is_level(std::uint32_t installed) {
   return installed != kNotInKernel && (installed & (EPOLLET | EPOLLONESHOT)) == 0;
 }
 
-std::uint32_t to_mask(Interest interest) {
+std::uint32_t to_epoll_mask(Interest interest) {
   if (interest.empty()) return kNotInKernel;
   std::uint32_t mask = 0;
   // For a writer alone, EPOLLRDHUP would come at every wait while the peer still reads.
@@ -151,7 +151,7 @@ class EpollPoller final : public Poller {
 
 void EpollPoller::add(int fd, Interest interest, HandlerId id) {
   book_.add(fd, id, [&](Entry& entry) {
-    entry.wanted = to_mask(interest);
+    entry.wanted = to_epoll_mask(interest);
     // At once, so that the caller gets the errors; an empty interest too, for the same errors.
     // EEXIST: the number was closed before it was removed, and now means the same file again.
     const bool added = control(EPOLL_CTL_ADD, fd, entry) == 0 ||
@@ -166,7 +166,7 @@ void EpollPoller::add(int fd, Interest interest, HandlerId id) {
 void EpollPoller::modify(int fd, Interest interest, HandlerId id) {
   Entry& entry = book_.at({"Poller::modify", fd});
   entry.id = id;
-  entry.wanted = to_mask(interest);
+  entry.wanted = to_epoll_mask(interest);
   // An edge is reported again when the same mask is installed anew (epoll_ctl(2), EPOLL_CTL_MOD).
   const bool rearms = interest.trigger == Trigger::edge;
   if (entry.wanted != entry.installed || rearms) book_.note_change(fd, entry);

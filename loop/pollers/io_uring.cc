@@ -54,7 +54,7 @@ constexpr unsigned kCompletions = 4096;
 
 constexpr short kNothing = 0;
 
-short to_mask(Interest interest) {
+short to_ring_mask(Interest interest) {
   const short mask = to_poll_mask(interest);
   return static_cast<short>(interest.priority ? mask | POLLRDBAND : mask);
 }
@@ -179,7 +179,7 @@ void IoUringPoller::modify(int fd, Interest interest, HandlerId id) {
 }
 
 void IoUringPoller::want(int fd, Entry& entry, Interest interest) {
-  entry.wanted = to_mask(interest);
+  entry.wanted = to_ring_mask(interest);
   entry.one_shot = interest.trigger == Trigger::one_shot;
   if (entry.wanted != entry.armed || entry.told) book_.note_change(fd, entry);
 }

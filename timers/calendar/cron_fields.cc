@@ -12,7 +12,6 @@ namespace chrono = std::chrono;
 constexpr int kMonthsInCycle = 400 * 12;
 constexpr int kNone = 64;  // not in any set
 
-constexpr NumberSet bit(int number) { return NumberSet{1} << static_cast<unsigned>(number); }
 constexpr bool has(NumberSet set, int number) { return (set & bit(number)) != 0; }
 
 // The least number in the set that is not below `from`, or kNone.

@@ -15,6 +15,7 @@ namespace detent {
 
 /// Bit n is set if the number n is in the set.
 using NumberSet = std::uint64_t;
+constexpr NumberSet bit(int number) { return NumberSet{1} << static_cast<unsigned>(number); }
 
 /// Days of a month that depend on the month.
 struct SpecialDays {

@@ -47,7 +47,6 @@ constexpr std::array<Macro, 7> kMacros = {{{"@yearly", "0 0 1 1 *"},
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
-constexpr NumberSet bit(int number) { return NumberSet{1} << static_cast<unsigned>(number); }
 
 // One field of an expression, read from left to right.
 class FieldParser {

@@ -41,11 +41,12 @@ Files::~Files() {
   state_->end();
 }
 
-Handle Files::watch(std::string path, OnChange on_change, Name name) {
-  return watch(std::move(path), {}, std::move(on_change), name);
+Handle Files::watch(const std::string& path, OnChange on_change, Name name) {
+  return watch(path, {}, std::move(on_change), name);
 }
 
-Handle Files::watch(std::string path, FileWatchOptions options, OnChange on_change, Name name) {
+Handle Files::watch(const std::string& path, FileWatchOptions options, OnChange on_change,
+                    Name name) {
   if (!on_change) throw std::invalid_argument(std::string(kWatch) + ": the callback is empty");
   check_path(path);
   if (refuses(kWatch)) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "files/path_steps.h"
 
-#include <limits.h>
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 #include <utility>
 
 #include "files/file_state.h"

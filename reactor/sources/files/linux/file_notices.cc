@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "files/file_notices.h"
 
-#include <limits.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cstddef>
 #include <cstring>
 

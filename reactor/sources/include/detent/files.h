@@ -92,8 +92,8 @@ class Files final : private Service {
   /// at its limit (no_space_on_device, too_many_files_open), or when the file or the directory that
   /// holds it may not be read (permission_denied). Where docs/sources.md says so: not_supported.
   /// std::invalid_argument for an empty callback, an empty path, or one with a NUL.
-  [[nodiscard]] Handle watch(std::string path, OnChange on_change, Name name = {});
-  [[nodiscard]] Handle watch(std::string path, FileWatchOptions options, OnChange on_change,
+  [[nodiscard]] Handle watch(const std::string& path, OnChange on_change, Name name = {});
+  [[nodiscard]] Handle watch(const std::string& path, FileWatchOptions options, OnChange on_change,
                              Name name = {});
 
  private:
