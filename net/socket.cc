@@ -104,9 +104,8 @@ void check_named(const Endpoint& endpoint, const char* call) {
 
 // For connect(2) it means this machine.
 bool is_any_address(const Endpoint& endpoint) {
-  const std::string port = ':' + std::to_string(endpoint.port());
-  return endpoint == Endpoint::parse("0.0.0.0" + port) ||
-         endpoint == Endpoint::parse("[::]" + port);
+  return endpoint == Endpoint::ipv4("0.0.0.0", endpoint.port()) ||
+         endpoint == Endpoint::ipv6("::", endpoint.port());
 }
 
 }  // namespace

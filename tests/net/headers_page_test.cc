@@ -343,9 +343,11 @@ TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {
   testing::internal::CaptureStdout();
   auto web = detent::Endpoint::parse("[::1]:80");
   auto control = detent::Endpoint::parse("unix:/run/control.sock");
+  auto all = detent::Endpoint::ipv4("0.0.0.0", 8080);
   std::cout << web.to_string();  // [::1]:80
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "[::1]:80");
   EXPECT_EQ(control.to_string(), "unix:/run/control.sock");
+  EXPECT_EQ(all.to_string(), "0.0.0.0:8080");
 }
 
 TEST(HeadersPage, N5_LinesAreCutFromAStream) {
