@@ -74,6 +74,14 @@ struct ListenOptions {
   bool reuse_port = false;    ///< Several sockets may share the port: socket(7), SO_REUSEPORT.
   bool ipv6_only = true;      ///< [::] means IPv6 alone. Off: IPv4 too, as ::ffff:1.2.3.4.
   bool no_delay = true;       ///< For the accepted connections: see Socket::set_no_delay.
+  /// Of a unix path: removes a socket there that refuses connections, such as one that a crash left
+  /// behind. No other file is removed, and no socket at which some process listens. A Listener also
+  /// removes its own in this way when it closes; a Socket leaves it.
+  ///
+  /// For a moment there is a file PATH.lock, too. Of several programs that start at once, one gets
+  /// the path and the others address_in_use. On macOS and BSD a server whose backlog is full looks
+  /// dead. Everywhere, a program that does not use detent does so until it calls listen(2).
+  bool remove_dead_path = true;
 };
 
 struct AcceptResult;
@@ -88,9 +96,9 @@ class Socket final : public Transport {
   Socket& operator=(Socket&& other) noexcept;
   ~Socket() override = default;
 
-  /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). A unix path
-  /// must not exist yet: no call unlinks it, and neither does closing the socket. std::system_error
-  /// names socket, setsockopt, bind or listen. std::invalid_argument for an unnamed endpoint.
+  /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). Closing the
+  /// socket leaves a unix path. std::system_error names socket, setsockopt, bind or listen.
+  /// std::invalid_argument for an unnamed endpoint.
   [[nodiscard]] static Socket listen(const Endpoint& endpoint, ListenOptions options = {});
 
   /// Begins to connect. Once the socket is writable, take_error() returns the result. This holds
@@ -124,6 +132,9 @@ class Socket final : public Transport {
   /// Returns the pending error, if any, and clears it: the result of `connect`, or the reason for
   /// `Ready::error`. Only one call returns it: this, `read` or `write`.
   [[nodiscard]] std::error_code take_error() noexcept;
+
+  /// Whether it accepts connections rather than being one.
+  [[nodiscard]] bool is_listening() const noexcept;
 
   /// std::system_error if there is none. For the peer, not_connected when it has gone already.
   [[nodiscard]] Endpoint local_endpoint() const;
