@@ -71,9 +71,9 @@ void PathLock::remove_dead_socket() noexcept {
   if (file_ && is_socket(path_) && refuses_connections(path_)) ::unlink(path_.c_str());
 }
 
-void remove_dead_path(const std::string& path) noexcept {
+void remove_dead_path(const Endpoint& endpoint) noexcept {
   try {
-    PathLock(path).remove_dead_socket();
+    PathLock(endpoint.path()).remove_dead_socket();
   } catch (const std::bad_alloc&) {
   }
 }

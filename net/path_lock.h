@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "detent/endpoint.h"
 #include "detent/unique_fd.h"
 
 namespace detent {
@@ -39,6 +40,6 @@ class PathLock {
 };
 
 /// For a program that has closed its socket. Without memory the path stays.
-void remove_dead_path(const std::string& path) noexcept;
+void remove_dead_path(const Endpoint& endpoint) noexcept;
 
 }  // namespace detent

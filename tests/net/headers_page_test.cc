@@ -18,6 +18,7 @@
 #include "detent/limit_reached.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
+#include "detent/net_error.h"
 #include "detent/observer.h"
 #include "detent/poster.h"
 #include "detent/reactor.h"
@@ -402,6 +403,18 @@ TEST_F(HeadersPageNet, N1_WhatOnAcceptLeavesToTheListener) {
   const Socket client = Socket::connect(listener.endpoint());
   static_cast<void>(reactor.run_once());
   EXPECT_EQ(listener.counters().shed, 1U);
+}
+
+TEST(HeadersPage, N1_AnErrorSaysWhichLimitItWas) {
+  int asked = 0;
+  const auto ask_for_another_server = [&] { ++asked; };
+  ListenerOptions options;
+  options.on_trouble = [&](std::error_code error) {
+    if (error == detent::NetError::too_many_clients) ask_for_another_server();
+  };
+  options.on_trouble(NetError::too_many_clients);
+  options.on_trouble(NetError::too_many_clients_of_address);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(HeadersPage, N3_ASocketIsConnectedAndWrittenTo) {

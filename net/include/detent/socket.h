@@ -74,13 +74,13 @@ struct ListenOptions {
   bool reuse_port = false;    ///< Several sockets may share the port: socket(7), SO_REUSEPORT.
   bool ipv6_only = true;      ///< [::] means IPv6 alone. Off: IPv4 too, as ::ffff:1.2.3.4.
   bool no_delay = true;       ///< For the accepted connections: see Socket::set_no_delay.
-  /// Of a unix path: removes a socket there that refuses connections, such as one that a crash left
-  /// behind. No other file is removed, and no socket at which some process listens. A Listener also
-  /// removes its own in this way when it closes; a Socket leaves it.
+  /// Whether to remove a dead socket at a unix path first, such as one that a crash left behind. A
+  /// socket is dead if it refuses a connection. No other file is removed, and no symbolic link. A
+  /// Listener removes its own path in the same way when it closes; a Socket leaves it.
   ///
-  /// For a moment there is a file PATH.lock, too. Of several programs that start at once, one gets
-  /// the path and the others address_in_use. On macOS and BSD a server whose backlog is full looks
-  /// dead. Everywhere, a program that does not use detent does so until it calls listen(2).
+  /// A file PATH.lock exists meanwhile. So if several programs start at once, one gets the path and
+  /// the others get address_in_use. Two sockets look dead and are not: on macOS and BSD one with a
+  /// full backlog; everywhere one whose program, without this lock, has not called listen(2) yet.
   bool remove_dead_path = true;
 };
 
