@@ -22,9 +22,9 @@ Native load(const Endpoint& endpoint) noexcept {
 
 // Clears the bits behind the first `prefix` ones.
 void cut_to(std::span<std::byte> address, unsigned prefix) noexcept {
-  for (std::size_t i = 0; i < address.size(); ++i) {
-    const unsigned kept = std::clamp(prefix, 0U, 8U);
-    address[i] &= std::byte(0xFFU << (8U - kept));
+  for (std::byte& byte : address) {
+    const unsigned kept = std::min(prefix, 8U);
+    byte &= std::byte(0xFFU << (8U - kept));
     prefix -= kept;
   }
 }

@@ -136,7 +136,9 @@ TEST_F(UnixPath, N8_ASocketOfAnotherTypeIsRemovedOnlyWhenItIsDead) {
     SCOPED_TRACE(type);
     {
       const UniqueFd other = bind(type);
-      if (type == SOCK_SEQPACKET) ASSERT_EQ(::listen(other.fd(), 1), 0);
+      if (type == SOCK_SEQPACKET) {
+        ASSERT_EQ(::listen(other.fd(), 1), 0);
+      }
       EXPECT_EQ(error_of_listening(), std::errc::address_in_use);
     }
     EXPECT_FALSE(error_of_listening());
