@@ -54,7 +54,7 @@ std::size_t Listener::accept_ready(Ready ready) {
     AcceptResult accepted = socket_.accept();
     if (accepted.socket) {
       refusal.clear();
-      calls += welcome(call, std::move(accepted));
+      calls += welcome(call, accepted);
       if (!call) return calls;
     } else if (concerns_one_connection(accepted.error)) {
       ++counters_.aborted;
@@ -73,21 +73,20 @@ bool Listener::is_accepting() const noexcept {
 }
 
 // Hands a client over or turns it away. Returns how many callbacks it made.
-std::size_t Listener::welcome(const Call& call, AcceptResult accepted) {
+std::size_t Listener::welcome(const Call& call, AcceptResult& accepted) {
   bool is_news = false;
-  if (const std::error_code limit = admit(accepted.peer, is_news)) {
+  if (const std::error_code limit = book_ ? admit(accepted.peer, is_news) : std::error_code()) {
     accepted.socket = Socket();
     ++counters_.shed;
     if (limit != NetError::too_many_clients_of_address) return rest(call, limit);
     ++counters_.shed_by_address;
     return is_news ? tell(call, limit) : 0;
   }
-  const std::error_code limit = hand_over(call, std::move(accepted));
+  const std::error_code limit = hand_over(call, accepted);
   return call && limit ? 1 + rest(call, limit) : 1;
 }
 
 std::error_code Listener::admit(const Endpoint& peer, bool& is_news) {
-  if (!book_) return {};
   try {
     ClientBook::Answer answer = book_->admit(peer);
     admission_ = std::move(answer.admission);
@@ -99,13 +98,13 @@ std::error_code Listener::admit(const Endpoint& peer, bool& is_news) {
 }
 
 // Returns the limit that on_accept reported, if any; then the client has been turned away.
-std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
-  // Gives back an admission that on_accept did not take.
+std::error_code Listener::hand_over(const Call& call, AcceptResult& accepted) {
+  // Takes back an admission that on_accept did not take.
   struct Offer {
     const Call& call;
-    Admission& admission;
+    Listener& listener;
     ~Offer() {
-      if (call) admission.cancel();
+      if (call && listener.book_) listener.admission_.cancel();
     }
   };
   ++counters_.accepted;
@@ -113,7 +112,7 @@ std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
   const Duration delay = delay_;
   if (ends_episode) delay_ = Duration::zero();
   try {
-    const Offer offer{call, admission_};
+    const Offer offer{call, *this};
     reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
                       [&] { call->on_accept(std::move(accepted.socket), accepted.peer); });
     return {};

@@ -149,9 +149,9 @@ class Listener {
   void start_accepting();
   [[nodiscard]] bool is_accepting() const noexcept;
   std::size_t accept_ready(Ready ready);
-  std::size_t welcome(const Call& call, AcceptResult accepted);
+  std::size_t welcome(const Call& call, AcceptResult& accepted);
   std::error_code admit(const Endpoint& peer, bool& is_news);
-  std::error_code hand_over(const Call& call, AcceptResult accepted);
+  std::error_code hand_over(const Call& call, AcceptResult& accepted);
   std::size_t rest(const Call& call, std::error_code error);
   std::size_t tell(const Call& call, std::error_code trouble);
   void retry();
