@@ -41,15 +41,16 @@ class ClientLimitsOnEveryPoller : public ListenerFixture {
   }
   // A client that has this address of the machine.
   void connect_from(const char* address) {
-    UniqueFd fd(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    UniqueFd fd = make_tcp_socket();
     const Endpoint from = Endpoint::ipv4(address, 0);
-    const Endpoint to = Endpoint::ipv4("127.0.0.1", listener_->endpoint().port());
-    const auto native = [](const Endpoint& e) {
-      return reinterpret_cast<const sockaddr*>(e.native().data());
-    };
-    const auto size = static_cast<socklen_t>(from.native().size());
-    checked(::bind(fd.fd(), native(from), size), "bind");
-    checked(::connect(fd.fd(), native(to), size), "connect");
+    checked(::bind(fd.fd(), reinterpret_cast<const sockaddr*>(from.native().data()),
+                   static_cast<socklen_t>(from.native().size())),
+            "bind");
+    sockaddr_in to = {};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(listener_->endpoint().port());
+    checked(connect_to(fd.fd(), to), "connect");
     clients_.push_back(Socket::adopt(std::move(fd)));
   }
   [[nodiscard]] const Listener::Counters& counters() const { return listener_->counters(); }
