@@ -94,6 +94,38 @@ Endpoint Endpoint::parse(std::string_view text) {
   return endpoint;
 }
 
+Endpoint Endpoint::ipv4(std::string_view address, std::uint16_t port) {
+  sockaddr_in native = read_ipv4_address(address);
+  native.sin_port = htons(port);
+  Endpoint endpoint;
+  endpoint.store(native, sizeof native);
+  return endpoint;
+}
+
+Endpoint Endpoint::ipv6(std::string_view address, std::uint16_t port) {
+  sockaddr_in6 native = read_ipv6_address(address);
+  native.sin6_port = htons(port);
+  Endpoint endpoint;
+  endpoint.store(native, sizeof native);
+  return endpoint;
+}
+
+Endpoint Endpoint::with_port(std::uint16_t port) const {
+  Endpoint endpoint;
+  if (family() == Family::ipv4) {
+    auto address = load<sockaddr_in>(native());
+    address.sin_port = htons(port);
+    endpoint.store(address, sizeof address);
+  } else if (family() == Family::ipv6) {
+    auto address = load<sockaddr_in6>(native());
+    address.sin6_port = htons(port);
+    endpoint.store(address, sizeof address);
+  } else {
+    throw std::invalid_argument("Endpoint::with_port: " + to_string() + " has no port");
+  }
+  return endpoint;
+}
+
 // Builds each address anew, so that operator== may compare bytes. Leaves out what differs between
 // equal addresses: padding, flow labels and the length bytes of the BSDs.
 Endpoint Endpoint::from_native(std::span<const std::byte> native) {

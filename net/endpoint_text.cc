@@ -47,6 +47,16 @@ std::string quoted(std::string_view text) {
                               " (expected 127.0.0.1:PORT, [::1]:PORT, unix:/path or unix:@name)");
 }
 
+[[noreturn]] void refuse_ipv4(std::string_view text, const std::string& why) {
+  throw std::invalid_argument(quoted(text) + " is no IPv4 address: " + why +
+                              " (expected 127.0.0.1)");
+}
+
+[[noreturn]] void refuse_ipv6(std::string_view text, const std::string& why) {
+  throw std::invalid_argument(quoted(text) + " is no IPv6 address: " + why +
+                              " (expected ::1 or fe80::1%eth0)");
+}
+
 // ---- Reading text. `whole` is there for the message.
 
 // The C library's functions read up to a NUL, so refuses a text with one inside.
@@ -79,14 +89,35 @@ in_port_t read_port(std::string_view text, std::string_view whole) {
   return htons(*port);
 }
 
-std::uint32_t read_scope(std::string_view text, std::string_view whole) {
-  if (const auto number = read_number<std::uint32_t>(text); number && *number != 0) return *number;
+std::optional<std::uint32_t> read_scope(std::string_view text) {
+  if (const auto number = read_number<std::uint32_t>(text); number && *number != 0) return number;
   std::array<char, IF_NAMESIZE> name;
   if (!text.empty() && copy_terminated(text, name)) {
     if (const unsigned int index = ::if_nametoindex(name.data()); index != 0) return index;
     if (errno != ENODEV && errno != ENXIO) sys::fail("if_nametoindex");
   }
-  refuse(whole, "after % there is neither the name nor the number of a network interface");
+  return std::nullopt;
+}
+
+using Refuse = void(std::string_view whole, const std::string& why);
+
+constexpr const char* kNoIpv4 =
+    "the address is not four decimal numbers, and host names are not looked up";
+
+// An address that a % and its scope may follow.
+void read_scoped(std::string_view text, sockaddr_in6& result, std::string_view whole,
+                 Refuse& refuse_it, const char* if_no_address) {
+  const auto percent = text.find('%');
+  result.sin6_family = AF_INET6;
+  if (!read_address(AF_INET6, text.substr(0, percent), result.sin6_addr)) {
+    refuse_it(whole, if_no_address);
+  }
+  if (percent == std::string_view::npos) return;
+  const auto scope = read_scope(text.substr(percent + 1));
+  if (!scope) {
+    refuse_it(whole, "after % there is neither the name nor the number of a network interface");
+  }
+  result.sin6_scope_id = *scope;
 }
 
 [[noreturn]] void refuse_without_brackets(std::string_view text) {
@@ -110,7 +141,7 @@ sockaddr_in read_ipv4(std::string_view text) {
   sockaddr_in result = {};
   result.sin_family = AF_INET;
   if (!read_address(AF_INET, address, result.sin_addr)) {
-    refuse(text, "the address is not four decimal numbers, and host names are not looked up");
+    refuse(text, kNoIpv4);
   }
   result.sin_port = read_port(port, text);
   return result;
@@ -121,16 +152,9 @@ sockaddr_in6 read_ipv6(std::string_view text) {
   if (bracket == std::string_view::npos) refuse(text, "the closing bracket is missing");
   const std::string_view inside = text.substr(1, bracket - 1);
   const std::string_view after = text.substr(bracket + 1);
-  const auto percent = inside.find('%');
 
   sockaddr_in6 result = {};
-  result.sin6_family = AF_INET6;
-  if (!read_address(AF_INET6, inside.substr(0, percent), result.sin6_addr)) {
-    refuse(text, "between the brackets there is no IPv6 address");
-  }
-  if (percent != std::string_view::npos) {
-    result.sin6_scope_id = read_scope(inside.substr(percent + 1), text);
-  }
+  read_scoped(inside, result, text, refuse, "between the brackets there is no IPv6 address");
   if (!after.empty() && after.front() != ':') refuse(text, "no colon follows the bracket");
   result.sin6_port = read_port(after.empty() ? after : after.substr(1), text);
   return result;
@@ -190,6 +214,19 @@ NativeAddress read_endpoint(std::string_view text) {
   if (text.front() == '[') return read_ipv6(text);
   refuse_foreign_form(text);
   return read_ipv4(text);
+}
+
+sockaddr_in read_ipv4_address(std::string_view text) {
+  sockaddr_in result = {};
+  result.sin_family = AF_INET;
+  if (!read_address(AF_INET, text, result.sin_addr)) refuse_ipv4(text, kNoIpv4);
+  return result;
+}
+
+sockaddr_in6 read_ipv6_address(std::string_view text) {
+  sockaddr_in6 result = {};
+  read_scoped(text, result, text, refuse_ipv6, "only an address and its scope may stand here");
+  return result;
 }
 
 }  // namespace detent

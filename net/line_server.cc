@@ -41,6 +41,7 @@ struct LineServer::Client final : Connection {
   Clients::iterator place;
   std::uint64_t turn = 0;  // in which lines_in_turn were given
   std::size_t lines_in_turn = 0;
+  Admission admission = server.listener_.take_admission();
   bool has_news = false;  // on_partial_line has not seen all bytes
   bool waits_for_room = false;
   bool stream_ended = false;
@@ -56,7 +57,8 @@ LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, LineServe
       handlers_(checked({std::move(on_line), std::move(options)})),
       kind_(make_kind(Call(handlers_)->options.connection, name)),
       listener_(
-          "LineServer", timers, endpoint, std::move(Call(handlers_)->options.listener),
+          "LineServer", timers, {.endpoint = endpoint},
+          std::move(Call(handlers_)->options.listener),
           [this](Socket socket, const Endpoint& peer) { accept(std::move(socket), peer); }, name) {}
 
 // Rule 8 (handle.h): the handles first, then the callbacks, while all members live.

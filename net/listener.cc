@@ -4,39 +4,33 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <optional>
+#include <new>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
+#include "client_book.h"
 #include "detent/limit_reached.h"
+#include "detent/net_error.h"
+#include "path_lock.h"
 #include "setup_error.h"
-#include "sys.h"
 
 namespace detent {
 namespace {
 
-using std::chrono::milliseconds;
-constexpr Duration kFirstPause = milliseconds(10);
-constexpr Duration kLongestPause = std::chrono::seconds(1);
+std::unique_ptr<ClientBook> make_book(const ListenerOptions& options, Callback<void()> on_room) {
+  constexpr std::size_t kNoLimit = ListenerOptions::kNoLimit;
+  if (options.max_clients == kNoLimit && options.clients_per_address == kNoLimit) return nullptr;
+  const ClientBook::Limits limits = {.clients = options.max_clients,
+                                     .clients_per_address = options.clients_per_address,
+                                     .ipv6_prefix = options.ipv6_prefix};
+  return std::make_unique<ClientBook>(limits, std::move(on_room));
+}
 
-UniqueFd open_spare() noexcept { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
-
-// accept(2): errors of the one connection that it would have accepted, and a firewall's refusal.
-bool concerns_one_connection(std::error_code error) {
-  switch (error.value()) {
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case EHOSTUNREACH:
-    case EOPNOTSUPP:
-    case ENETUNREACH:
-      return true;
-    default:
-      return false;
-  }
+Socket checked_listening(Socket socket) {
+  if (socket.is_listening()) return socket;
+  throw std::invalid_argument("Listener: descriptor " + std::to_string(socket.fd()) +
+                              " is no socket that listens");
 }
 
 }  // namespace
@@ -46,44 +40,56 @@ Listener::Listener(TimerService& timers, const Endpoint& endpoint, OnAccept on_a
 
 Listener::Listener(TimerService& timers, const Endpoint& endpoint, ListenerOptions options,
                    OnAccept on_accept, Name name)
-    : Listener("Listener", timers, endpoint, std::move(options), std::move(on_accept), name) {}
+    : Listener("Listener", timers, {.endpoint = endpoint}, std::move(options), std::move(on_accept),
+               name) {}
 
-Listener::Listener(const char* type, TimerService& timers, const Endpoint& endpoint,
-                   ListenerOptions options, OnAccept on_accept, Name name)
+Listener::Listener(TimerService& timers, Socket listening, OnAccept on_accept, Name name)
+    : Listener(timers, std::move(listening), {}, std::move(on_accept), name) {}
+
+Listener::Listener(TimerService& timers, Socket listening, ListenerOptions options,
+                   OnAccept on_accept, Name name)
+    : Listener("Listener", timers, {.listening = checked_listening(std::move(listening))},
+               std::move(options), std::move(on_accept), name) {}
+
+Listener::Listener(const char* type, TimerService& timers, Source source, ListenerOptions options,
+                   OnAccept on_accept, Name name)
     : reactor_(timers.reactor()),
-      handlers_(checked({.type = type,
-                         .on_accept = std::move(on_accept),
-                         .on_trouble = std::move(options.on_trouble),
-                         .accepts_per_turn = options.accepts_per_turn,
-                         .name = name})),
+      handlers_(checked(type, std::move(on_accept), options, name)),
       retry_(timers.make([this] { retry(); }, name)),
-      socket_(listen(endpoint, options.socket)),
+      removes_path_(options.socket.remove_dead_path &&
+                    source.endpoint.family() == Endpoint::Family::unix_path),
+      socket_(listen(std::move(source), options.socket)),
       endpoint_(socket_.local_endpoint()),
       spare_(open_spare()),
+      book_(make_book(options, [this] { on_room(); })),
       watch_(watch()) {}
 
 Listener::~Listener() {
-  cut();
+  stop_listening();
   handlers_.end();
 }
 
-// The first step of rule 8 (handle.h).
-void Listener::cut() noexcept {
-  watch_.cancel();
-  retry_.cancel();
+Listener::Handlers Listener::checked(const char* type, OnAccept on_accept, ListenerOptions& options,
+                                     Name name) {
+  if (!on_accept) throw std::invalid_argument("Listener: on_accept is empty");
+  const auto check = [](bool is_valid, const char* what) {
+    if (!is_valid) throw std::invalid_argument(std::string("Listener: ListenerOptions::") + what);
+  };
+  check(options.accepts_per_turn > 0, "accepts_per_turn is 0");
+  check(options.max_clients > 0, "max_clients is 0");
+  check(options.clients_per_address > 0, "clients_per_address is 0");
+  check(options.ipv6_prefix >= 1 && options.ipv6_prefix <= 128, "ipv6_prefix is not 1 to 128");
+  return {.type = type,
+          .on_accept = std::move(on_accept),
+          .on_trouble = std::move(options.on_trouble),
+          .accepts_per_turn = options.accepts_per_turn,
+          .name = name};
 }
 
-Listener::Handlers Listener::checked(Handlers handlers) {
-  if (!handlers.on_accept) throw std::invalid_argument("Listener: on_accept is empty");
-  if (handlers.accepts_per_turn == 0) {
-    throw std::invalid_argument("Listener: ListenerOptions::accepts_per_turn is 0");
-  }
-  return handlers;
-}
-
-Socket Listener::listen(const Endpoint& endpoint, const ListenOptions& options) {
+Socket Listener::listen(Source source, const ListenOptions& options) {
+  if (source.listening) return std::move(source.listening);
   try {
-    return Socket::listen(endpoint, options);
+    return Socket::listen(source.endpoint, options);
   } catch (const std::system_error& error) {
     fail_setting_up(Call(handlers_)->type, "", Call(handlers_)->name, error);
   }
@@ -99,68 +105,51 @@ Watch Listener::watch() {
   }
 }
 
-// Returns how many callbacks it made.
-std::size_t Listener::accept_ready(Ready ready) {
-  const Call call(handlers_);
-  // The poller could not register the socket again after a rest.
-  if (ready.invalid) return rest(call, std::make_error_code(std::errc::not_enough_memory));
-  std::size_t calls = 0;
-  std::error_code refusal;
-  for (std::size_t left = call->accepts_per_turn; left > 0; --left) {
-    AcceptResult accepted = socket_.accept();
-    if (accepted.socket) {
-      refusal.clear();
-      ++calls;
-      const std::error_code limit = hand_over(call, std::move(accepted));
-      if (!call) return calls;
-      if (limit) return calls + rest(call, limit);
-    } else if (concerns_one_connection(accepted.error)) {
-      ++counters_.aborted;
-      refusal = accepted.error;
-    } else {
-      if (!accepted.error) return calls;
-      shed_one();
-      return calls + rest(call, accepted.error);
-    }
-  }
-  // Rests when a turn ends in refusals: refused connections may stay in the backlog.
-  return refusal ? calls + rest(call, refusal) : calls;
+// The first step of rule 8 (handle.h).
+void Listener::cut() noexcept {
+  watch_.cancel();
+  retry_.cancel();
 }
 
-// Returns the limit that on_accept reported, if any; then the client has been turned away.
-std::error_code Listener::hand_over(const Call& call, AcceptResult accepted) {
-  ++counters_.accepted;
-  const Duration pause = std::exchange(pause_, Duration::zero());
-  try {
-    reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
-                      [&] { call->on_accept(std::move(accepted.socket), accepted.peer); });
-    return {};
-  } catch (const LimitReached& limit) {
-    if (!call) return {};
-    --counters_.accepted;
-    ++counters_.shed;
-    pause_ = pause;  // the same episode
-    return limit.code();
-  }
-}
-
-// Pauses, since the connection stays in the backlog and the descriptor readable: trying again at
-// once would spin. Returns how many callbacks it made.
-std::size_t Listener::rest(const Call& call, std::error_code error) {
-  const bool first = pause_ == Duration::zero();
-  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+void Listener::pause() {
+  affinity_.check("Listener::pause");
+  if (!socket_) return;
+  is_paused_ = true;
   if (watch_) watch_.pause();
-  retry_.rearm(pause_);
-  if (!first) return 0;
-  ++counters_.episodes;
-  if (!call->on_trouble) return 0;
-  reactor_.observed([&call] { return Observer::Call{.name = call->name}; },
-                    [&] { call->on_trouble(error); });
-  return 1;
+}
+
+void Listener::resume() {
+  affinity_.check("Listener::resume");
+  if (!socket_ || !std::exchange(is_paused_, false)) return;
+  if (state_ == State::accepting) start_accepting();
+}
+
+// The captures may destroy the listener.
+void Listener::close() noexcept {
+  stop_listening();
+  handlers_.end();
+}
+
+// A forked child leaves the path to its parent.
+void Listener::stop_listening() noexcept {
+  cut();
+  if (!socket_) return;
+  socket_ = Socket();
+  spare_.reset();
+  if (removes_path_ && !affinity_.in_forked_child()) remove_dead_path(endpoint_);
+}
+
+// Leaves a watch that has ended to retry(): that one may call on_trouble.
+void Listener::start_accepting() {
+  if (watch_) return watch_.resume();
+  state_ = State::resting;
+  retry_.rearm(Duration::zero());
 }
 
 // The watch has ended if the poller could not register the socket again.
 void Listener::retry() {
+  state_ = State::accepting;
+  if (is_paused_) return;
   if (watch_) return watch_.resume();
   try {
     watch_ = watch();
@@ -169,11 +158,15 @@ void Listener::retry() {
   }
 }
 
-// Closes one connection. Without this, the clients in the backlog would wait for nothing.
-void Listener::shed_one() {
-  spare_.reset();
-  if (socket_.accept().socket) ++counters_.shed;
-  spare_ = open_spare();
+// A client has gone, perhaps in a destructor. So this calls no callback and does not throw.
+void Listener::on_room() noexcept {
+  if (!socket_ || state_ != State::full || !watch_) return;
+  try {
+    if (!is_paused_) watch_.resume();
+    retry_.disarm();
+    state_ = State::accepting;
+  } catch (const std::exception&) {  // then retry() comes at the end of the rest
+  }
 }
 
 }  // namespace detent

@@ -9,11 +9,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "at_limit.h"
+#include "path_lock.h"
 #include "sys.h"
 
 namespace detent {
@@ -21,11 +23,13 @@ namespace {
 
 std::error_code to_error(int code) noexcept { return {code, std::system_category()}; }
 
-// Reports errno for a failed call with the endpoint that it was about.
-void check_at(int result, const char* call, const Endpoint& endpoint) {
-  if (result != -1) return;
-  const int code = errno;
+// Reports a failed call with the endpoint that it was about.
+[[noreturn]] void fail_at(const char* call, const Endpoint& endpoint, int code) {
   sys::fail((std::string(call) + ' ' + endpoint.to_string()).c_str(), code);
+}
+
+void check_at(int result, const char* call, const Endpoint& endpoint) {
+  if (result == -1) fail_at(call, endpoint, errno);
 }
 
 template <class Call>
@@ -104,9 +108,8 @@ void check_named(const Endpoint& endpoint, const char* call) {
 
 // For connect(2) it means this machine.
 bool is_any_address(const Endpoint& endpoint) {
-  const std::string port = ':' + std::to_string(endpoint.port());
-  return endpoint == Endpoint::parse("0.0.0.0" + port) ||
-         endpoint == Endpoint::parse("[::]" + port);
+  return endpoint == Endpoint::ipv4("0.0.0.0", endpoint.port()) ||
+         endpoint == Endpoint::ipv6("::", endpoint.port());
 }
 
 }  // namespace
@@ -125,6 +128,12 @@ Socket& Socket::operator=(Socket&& other) noexcept {
 
 Socket Socket::listen(const Endpoint& endpoint, ListenOptions options) {
   check_named(endpoint, "Socket::listen");
+  std::optional<PathLock> lock;
+  if (options.remove_dead_path && endpoint.family() == Endpoint::Family::unix_path) {
+    lock.emplace(endpoint.path());
+    if (lock->is_taken()) fail_at("bind", endpoint, EADDRINUSE);
+    lock->remove_dead_socket();
+  }
   Socket socket(UniqueFd(sys::open_socket(native_family(endpoint))));
   check_at(socket.fd(), "socket", endpoint);
   const int fd = socket.fd();
@@ -238,6 +247,12 @@ std::error_code Socket::take_error() noexcept {
   socklen_t size = sizeof code;
   if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &code, &size) == -1) code = errno;
   return to_error(code);
+}
+
+bool Socket::is_listening() const noexcept {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd(), SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value != 0;
 }
 
 Endpoint Socket::local_endpoint() const {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ostream>
 
+#include "support/errors.h"
 #include "support/standard.h"
 
 namespace detent {
@@ -18,6 +19,7 @@ void PrintTo(const Endpoint& endpoint, std::ostream* stream) { *stream << endpoi
 namespace {
 
 using namespace std::string_literals;
+using testing_support::message_of;
 using Family = Endpoint::Family;
 
 // What parse says about a text that it must refuse.
@@ -112,6 +114,46 @@ TEST(Endpoint, IsEqualToItsCopyAndDiffersInEachPart) {
 TEST(Endpoint, TakesAScopeByNameOrByNumber) {
   const std::string number = std::to_string(::if_nametoindex("lo"));
   EXPECT_EQ(Endpoint::parse("[fe80::1%lo]:80"), Endpoint::parse("[fe80::1%" + number + "]:80"));
+}
+
+TEST(Endpoint, IsMadeFromAnAddressAndAPort) {
+  EXPECT_EQ(Endpoint::ipv4("127.0.0.1", 1234), Endpoint::parse("127.0.0.1:1234"));
+  EXPECT_EQ(Endpoint::ipv4("0.0.0.0", 0), Endpoint::parse("0.0.0.0:0"));
+  EXPECT_EQ(Endpoint::ipv6("::1", 65535), Endpoint::parse("[::1]:65535"));
+  EXPECT_EQ(Endpoint::ipv6("::", 80), Endpoint::parse("[::]:80"));
+  EXPECT_EQ(Endpoint::ipv6("fe80::1%lo", 80), Endpoint::parse("[fe80::1%lo]:80"));
+  EXPECT_EQ(Endpoint::ipv6("::ffff:1.2.3.4", 80), Endpoint::parse("[::ffff:1.2.3.4]:80"));
+}
+
+TEST(Endpoint, RefusesAnAddressThatIsNoneAndSaysWhatWasExpected) {
+  for (const std::string_view text :
+       {"", "localhost", "127.0.0.1:80", "1.2.3", "::1", " 1.2.3.4"}) {
+    const std::string message =
+        message_of<std::invalid_argument>([&] { (void)Endpoint::ipv4(text, 80); });
+    EXPECT_TRUE(message.starts_with('"' + std::string(text) + "\" is no IPv4 address: "))
+        << message;
+    EXPECT_TRUE(message.ends_with("(expected 127.0.0.1)")) << message;
+  }
+  for (const std::string_view text : {"", "localhost", "[::1]", "[::1]:80", "127.0.0.1", "fe80::1%",
+                                      "fe80::1%no-such-device", "fe80::1%0"}) {
+    const std::string message =
+        message_of<std::invalid_argument>([&] { (void)Endpoint::ipv6(text, 80); });
+    EXPECT_TRUE(message.starts_with('"' + std::string(text) + "\" is no IPv6 address: "))
+        << message;
+    EXPECT_TRUE(message.ends_with("(expected ::1 or fe80::1%eth0)")) << message;
+  }
+}
+
+TEST(Endpoint, KeepsAllButThePortWhenThatIsReplaced) {
+  const Endpoint endpoint = Endpoint::parse("[fe80::1%1]:80");
+  EXPECT_EQ(endpoint.with_port(81), Endpoint::parse("[fe80::1%1]:81"));
+  EXPECT_EQ(endpoint.port(), 80);
+  EXPECT_EQ(Endpoint::ipv4("1.2.3.4", 1).with_port(0), Endpoint::parse("1.2.3.4:0"));
+  for (const char* text : {"unix:/run/a.sock", "unix:@name"}) {
+    EXPECT_EQ(message_of<std::invalid_argument>([&] { (void)Endpoint::parse(text).with_port(80); }),
+              "Endpoint::with_port: " + std::string(text) + " has no port");
+  }
+  EXPECT_THROW((void)Endpoint().with_port(80), std::invalid_argument);
 }
 
 TEST(Endpoint, RefusesBadTextAndSaysWhatIsWrong) {

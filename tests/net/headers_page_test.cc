@@ -18,6 +18,7 @@
 #include "detent/limit_reached.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
+#include "detent/net_error.h"
 #include "detent/observer.h"
 #include "detent/poster.h"
 #include "detent/reactor.h"
@@ -343,9 +344,11 @@ TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {
   testing::internal::CaptureStdout();
   auto web = detent::Endpoint::parse("[::1]:80");
   auto control = detent::Endpoint::parse("unix:/run/control.sock");
+  auto all = detent::Endpoint::ipv4("0.0.0.0", 8080);
   std::cout << web.to_string();  // [::1]:80
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "[::1]:80");
   EXPECT_EQ(control.to_string(), "unix:/run/control.sock");
+  EXPECT_EQ(all.to_string(), "0.0.0.0:8080");
 }
 
 TEST(HeadersPage, N5_LinesAreCutFromAStream) {
@@ -400,6 +403,18 @@ TEST_F(HeadersPageNet, N1_WhatOnAcceptLeavesToTheListener) {
   const Socket client = Socket::connect(listener.endpoint());
   static_cast<void>(reactor.run_once());
   EXPECT_EQ(listener.counters().shed, 1U);
+}
+
+TEST(HeadersPage, N1_AnErrorSaysWhichLimitItWas) {
+  int asked = 0;
+  const auto ask_for_another_server = [&] { ++asked; };
+  ListenerOptions options;
+  options.on_trouble = [&](std::error_code error) {
+    if (error == detent::NetError::too_many_clients) ask_for_another_server();
+  };
+  options.on_trouble(NetError::too_many_clients);
+  options.on_trouble(NetError::too_many_clients_of_address);
+  EXPECT_EQ(asked, 1);
 }
 
 TEST(HeadersPage, N3_ASocketIsConnectedAndWrittenTo) {

@@ -9,10 +9,10 @@
 
 #include <deque>
 
-#include "detent/simulation.h"
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
+#include "support/listener_fixture.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
 #include "support/standard.h"
@@ -72,47 +72,10 @@ class AllDescriptorsTaken {
   std::vector<UniqueFd> fillers_;
 };
 
-// Real sockets on every poller, in a time that the test moves.
-class ListenerOnEveryPoller : public testing::TestWithParam<std::string_view> {
+class ListenerOnEveryPoller : public ListenerFixture {
  protected:
   ListenerOnEveryPoller() { faults = {}; }
   ~ListenerOnEveryPoller() override { faults = {}; }
-
-  // At a unix socket unless told otherwise: there a connect is in the backlog when it returns.
-  // Its callbacks take note, and then do what the test has set.
-  void listen(const Endpoint& endpoint = unused_name(), ListenerOptions options = {}) {
-    options.on_trouble = [this](std::error_code error) {
-      troubles_.push_back(error.value());
-      if (then_) then_();
-    };
-    listener_ = std::make_unique<Listener>(timers_, endpoint, std::move(options),
-                                           [this](Socket socket, const Endpoint&) {
-                                             accepted_.push_back(std::move(socket));
-                                             if (then_) then_();
-                                           });
-  }
-
-  void connect_clients(int count = 1) {
-    for (int i = 0; i < count; ++i) clients_.push_back(Socket::connect(listener_->endpoint()));
-  }
-  [[nodiscard]] bool was_turned_away(std::size_t client) const {
-    char byte = 0;
-    return ::recv(clients_[client].fd(), &byte, 1, MSG_DONTWAIT) == 0;
-  }
-  std::size_t turn() { return reactor_.dispatch(); }
-  template <class Done>
-  [[nodiscard]] bool run_until(Done done) {
-    return testing_support::run_until(reactor_, std::move(done));
-  }
-
-  Simulation clock_;
-  Reactor reactor_{{.poller = make_poller(GetParam()), .clock = &clock_}};
-  TimerService timers_{reactor_};
-  std::vector<Socket> accepted_;
-  std::vector<int> troubles_;
-  Callback<void()> then_;
-  std::vector<Socket> clients_;
-  std::unique_ptr<Listener> listener_;
 };
 DETENT_ON_EVERY_POLLER(ListenerOnEveryPoller);
 
@@ -316,6 +279,27 @@ TEST_P(ListenerOnEveryPoller, N1_ASpareThatAnotherTookIsFoundAgain) {
   faults.errors = {EMFILE};
   clock_.advance(20ms);
   EXPECT_GE(listener_->counters().shed, 1U);
+}
+
+TEST_P(ListenerOnEveryPoller, N1_WithoutADescriptorAndWithoutAClientThereIsNoTrouble) {
+  listen();
+  connect_clients();
+  std::optional<AllDescriptorsTaken> none_left;
+  then_ = [&] { none_left.emplace(); };
+  EXPECT_EQ(turn(), 1U);
+  then_ = {};
+  EXPECT_TRUE(troubles_.empty());
+  EXPECT_EQ(listener_->counters().shed, 0U);
+  none_left.reset();
+  connect_clients();
+  EXPECT_EQ(turn(), 1U) << "it rests";
+}
+
+TEST(Accept, N1_WithoutADescriptorTellsTheLimitEvenIfNobodyWaits) {
+  Socket listening = Socket::listen(unused_name());
+  EXPECT_FALSE(listening.accept().error);
+  const AllDescriptorsTaken none_left;
+  EXPECT_EQ(listening.accept().error, std::errc::too_many_files_open);
 }
 
 // ---- other errors

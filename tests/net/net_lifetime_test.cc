@@ -150,7 +150,21 @@ class HeldServer final : public HeldObject {
       : HeldObject(all), link_(reactor.link()), server_(std::forward<Args>(args)...) {}
 
   void make_due() override { clients_.push_back(Socket::connect(server_.endpoint())); }
-  [[nodiscard]] bool active() const override { return link_.owner() != nullptr; }
+  [[nodiscard]] bool active() const override {
+    if constexpr (requires { server_.is_open(); }) {
+      if (!server_.is_open()) return false;
+    }
+    return link_.owner() != nullptr;
+  }
+  void cancel() override {
+    if constexpr (requires { server_.close(); }) server_.close();
+  }
+  void silence() override {
+    if constexpr (requires { server_.pause(); }) server_.pause();
+  }
+  void speak() override {
+    if constexpr (requires { server_.resume(); }) server_.resume();
+  }
 
  private:
   std::vector<Socket> clients_;
@@ -158,12 +172,15 @@ class HeldServer final : public HeldObject {
   Server server_;
 };
 
+// Accepts one client a turn. So one that was silent does not accept all at once that came
+// meanwhile.
 struct ListenerActor final : NetActor {
   static constexpr const char* kName = "Listener";
+  static constexpr std::array kWays = {Way::destroyed, Way::cancelled, Way::silenced};
   using NetActor::NetActor;
   std::unique_ptr<Held> add(Callback<void()> call) override {
     return std::make_unique<HeldServer<Listener>>(
-        objects_, reactor(), *timers_, unused_name(),
+        objects_, reactor(), *timers_, unused_name(), ListenerOptions{.accepts_per_turn = 1},
         [call = std::move(call)](const Socket&, const Endpoint&) mutable { call(); });
   }
 };
@@ -316,6 +333,11 @@ TEST_P(NetLifetime, L7_WhatACaptureAsksOfAListenerThatGoesHasNoEffect) {
                                        ++ends;
                                        EXPECT_GT(listener->endpoint().port(), 0);
                                        EXPECT_EQ(listener->counters().accepted, 0U);
+                                       listener->pause();
+                                       listener->resume();
+                                       listener->close();
+                                       EXPECT_FALSE(listener->is_open());
+                                       EXPECT_FALSE(listener->take_admission());
                                      })](const Socket&, const Endpoint&) {});
   listener.end();
   EXPECT_EQ(ends, 1);

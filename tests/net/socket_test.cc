@@ -458,14 +458,6 @@ TEST(Socket, ForeignAddressesAndPeersThatAreNotThereAreErrorsThatNameTheCall) {
                   .starts_with("getpeername"));
 }
 
-TEST(Socket, ListeningNeverRemovesAnExistingFile) {
-  const TemporaryPath path;
-  { const Socket stale = Socket::listen(path.endpoint()); }
-  EXPECT_TRUE(std::filesystem::exists(path.file()));
-  system_error_text([&] { (void)Socket::listen(path.endpoint()); }, std::errc::address_in_use);
-  EXPECT_TRUE(std::filesystem::exists(path.file()));
-}
-
 TEST(Socket, SharesAPortOnlyIfEveryListenerWantsTo) {
   const ListenOptions shared = {.reuse_port = true};
   const Socket first = Socket::listen(any_port(), shared);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,8 +63,19 @@ struct SocketPair {
   return address;
 }
 
+/// As connect(2), but waits for an interrupted one, which goes on by itself. The end of an io_uring
+/// interrupts without a signal.
 inline int connect_to(int socket, const sockaddr_in& address) {
-  return ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int result = ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  if (result == 0 || errno != EINTR) return result;
+  pollfd query = {.fd = socket, .events = POLLOUT, .revents = 0};
+  while (::poll(&query, 1, -1) != 1) {
+  }
+  int error = 0;
+  socklen_t size = sizeof error;
+  ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+  errno = error;
+  return error == 0 ? 0 : -1;
 }
 
 [[nodiscard]] inline SocketPair make_tcp_pair() {

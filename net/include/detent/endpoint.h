@@ -4,6 +4,7 @@
 ///
 ///     auto web = detent::Endpoint::parse("[::1]:80");
 ///     auto control = detent::Endpoint::parse("unix:/run/control.sock");
+///     auto all = detent::Endpoint::ipv4("0.0.0.0", 8080);
 ///     std::cout << web.to_string();        // [::1]:80
 ///
 /// It does not look up host names, so making one never waits.
@@ -50,6 +51,15 @@ class Endpoint {
   /// says what to write instead. std::system_error when the kernel's call for an interface's number
   /// fails. not_supported for an abstract name on a system without them.
   [[nodiscard]] static Endpoint parse(std::string_view text);
+
+  /// From the text of an address, without brackets, and a port. An IPv6 address may have a scope,
+  /// as in fe80::1%eth0. "0.0.0.0" and "::" are all addresses of this machine. Throws as `parse`
+  /// does.
+  [[nodiscard]] static Endpoint ipv4(std::string_view address, std::uint16_t port);
+  [[nodiscard]] static Endpoint ipv6(std::string_view address, std::uint16_t port);
+
+  /// The same address with another port. std::invalid_argument for a unix socket, which has none.
+  [[nodiscard]] Endpoint with_port(std::uint16_t port) const;
 
   /// From an address that accept(2), getsockname(2) or the like filled in. Copies what identifies
   /// the endpoint (not IPv6's flow label). Empty bytes are an unnamed one. std::invalid_argument

@@ -74,6 +74,14 @@ struct ListenOptions {
   bool reuse_port = false;    ///< Several sockets may share the port: socket(7), SO_REUSEPORT.
   bool ipv6_only = true;      ///< [::] means IPv6 alone. Off: IPv4 too, as ::ffff:1.2.3.4.
   bool no_delay = true;       ///< For the accepted connections: see Socket::set_no_delay.
+  /// Whether to remove a dead socket at a unix path first, such as one that a crash left behind. A
+  /// socket is dead if it refuses a connection. No other file is removed, and no symbolic link. A
+  /// Listener removes its own path in the same way when it closes; a Socket leaves it.
+  ///
+  /// A file PATH.lock exists meanwhile. So if several programs start at once, one gets the path and
+  /// the others get address_in_use. Two sockets look dead and are not: on macOS and BSD one with a
+  /// full backlog; everywhere one whose program, without this lock, has not called listen(2) yet.
+  bool remove_dead_path = true;
 };
 
 struct AcceptResult;
@@ -88,9 +96,9 @@ class Socket final : public Transport {
   Socket& operator=(Socket&& other) noexcept;
   ~Socket() override = default;
 
-  /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). A unix path
-  /// must not exist yet: no call unlinks it, and neither does closing the socket. std::system_error
-  /// names socket, setsockopt, bind or listen. std::invalid_argument for an unnamed endpoint.
+  /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). Closing the
+  /// socket leaves a unix path. std::system_error names socket, setsockopt, bind or listen.
+  /// std::invalid_argument for an unnamed endpoint.
   [[nodiscard]] static Socket listen(const Endpoint& endpoint, ListenOptions options = {});
 
   /// Begins to connect. Once the socket is writable, take_error() returns the result. This holds
@@ -124,6 +132,9 @@ class Socket final : public Transport {
   /// Returns the pending error, if any, and clears it: the result of `connect`, or the reason for
   /// `Ready::error`. Only one call returns it: this, `read` or `write`.
   [[nodiscard]] std::error_code take_error() noexcept;
+
+  /// Whether it accepts connections rather than being one.
+  [[nodiscard]] bool is_listening() const noexcept;
 
   /// std::system_error if there is none. For the peer, not_connected when it has gone already.
   [[nodiscard]] Endpoint local_endpoint() const;

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "detent/net_error.h"
+
+#include <string>
+
+namespace detent {
+namespace {
+
+class NetCategory final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "detent.net"; }
+  [[nodiscard]] std::string message(int code) const override {
+    switch (static_cast<NetError>(code)) {
+      case NetError::too_many_clients:
+        return "too many clients";
+      case NetError::too_many_clients_of_address:
+        return "too many clients of one address";
+    }
+    return "unknown error " + std::to_string(code);
+  }
+};
+
+}  // namespace
+
+const std::error_category& net_category() noexcept {
+  static const NetCategory category;
+  return category;
+}
+
+std::error_code make_error_code(NetError error) noexcept {
+  return {static_cast<int>(error), net_category()};
+}
+
+}  // namespace detent
