@@ -21,6 +21,7 @@
 #include "detent/observer.h"
 #include "detent/poster.h"
 #include "detent/reactor.h"
+#include "detent/retirable.h"
 #include "detent/service.h"
 #include "detent/simulation.h"
 #include "detent/socket.h"
@@ -302,6 +303,34 @@ TEST(HeadersPage, TM3_OnceAndAgainAndAgain) {
   clock.advance(3s);
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "now\n");
   EXPECT_EQ(used_ticks, 3U);
+}
+
+TEST(HeadersPage, L2_AnObjectIsRetiredInACallThatItMakes) {
+  class LineSource : public Retirable {
+   public:
+    explicit LineSource(bool& lives) : lives_(lives) { lives_ = true; }
+    ~LineSource() override { lives_ = false; }
+
+   private:
+    bool& lives_;
+  };
+  struct Owner {
+    explicit Owner(Reactor& reactor) : reactor_(reactor) {}
+    void on_line(std::string_view line) {  // `parser_` calls it, and is a Retirable
+      if (line == "quit") reactor_.retire(std::move(parser_));  // it is running: destroyed later
+    }
+    Reactor& reactor_;
+    bool lives_ = false;
+    std::unique_ptr<LineSource> parser_ = std::make_unique<LineSource>(lives_);
+  };
+  Reactor reactor;
+  Owner owner(reactor);
+  reactor.post([&] {
+    owner.on_line("quit");
+    EXPECT_TRUE(owner.lives_);
+  });
+  static_cast<void>(reactor.run_once());
+  EXPECT_FALSE(owner.lives_);
 }
 
 // ---- net
