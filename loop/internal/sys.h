@@ -55,6 +55,8 @@ extern const short kPollReadClosed;
 void adopt_socket(int fd);
 /// The flags of each send(2).
 extern const int kSendFlags;
+/// The flag of a recvmsg(2) that makes received descriptors close-on-exec; 0 where there is none.
+extern const int kCloseReceivedOnExec;
 /// Whether a unix address may be a name that is no path: NUL comes first.
 extern const bool kAbstractNames;
 
