@@ -96,4 +96,12 @@ struct StreamOptions {
 [[nodiscard]] std::unique_ptr<Stream> make_stream(Reactor& reactor, Socket socket,
                                                   StreamOptions options = {}, Name name = {});
 
+/// A stream over a pipe, a FIFO or a terminal: reads from `in` and writes to `out`, of which one
+/// may be empty. Give a terminal's descriptor and a duplicate of it. Makes them non-blocking, for
+/// all that share them, and close-on-exec. finish() closes `out`; a stream without `in` then tells
+/// on_end. When a terminal's other side is closed, that is the end. Throws as the one above; a
+/// regular file is operation_not_permitted, and std::invalid_argument when both are empty.
+[[nodiscard]] std::unique_ptr<Stream> make_stream(Reactor& reactor, UniqueFd in, UniqueFd out,
+                                                  StreamOptions options = {}, Name name = {});
+
 }  // namespace detent
