@@ -3,11 +3,14 @@
 
 #include <fcntl.h>
 
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "at_limit.h"
 #include "detent/limit_reached.h"
+#include "detent/socket.h"
 #include "setup_error.h"
 #include "socket_message.h"
 
@@ -40,6 +43,24 @@ void fail_making_stream(const Name& name, const std::system_error& error) {
     throw LimitReached(limit, setup_text("make_stream", "", name, error));
   }
   fail_setting_up("make_stream", "", name, error);
+}
+
+std::unique_ptr<Stream> try_make_stream(Reactor& reactor, Socket&& socket,
+                                        const StreamOptions& options, const Name& name,
+                                        std::error_code& error) {
+  try {
+    return make_stream(reactor, std::move(socket), options, name);
+  } catch (const std::system_error& failure) {
+    error = failure.code();
+  } catch (const std::bad_alloc&) {
+    error = std::make_error_code(std::errc::not_enough_memory);
+  }
+  return nullptr;
+}
+
+std::error_code limit_or(std::error_code error) {
+  const std::error_code limit = limit_in(error);
+  return limit ? limit : error;
 }
 
 std::error_code why_unwatched(int fd) noexcept {

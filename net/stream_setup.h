@@ -30,6 +30,14 @@ std::unique_ptr<Stream> set_up_stream(const Name& name, Make make) {
   }
 }
 
+/// As make_stream, but all errors other than those of the caller are values. Null then.
+[[nodiscard]] std::unique_ptr<Stream> try_make_stream(Reactor& reactor, Socket&& socket,
+                                                      const StreamOptions& options,
+                                                      const Name& name, std::error_code& error);
+
+/// The code of a refusal to watch a descriptor: that of the limit, if it is due to one.
+[[nodiscard]] std::error_code limit_or(std::error_code error);
+
 /// Why a poller has ended a registration: the descriptor was closed, or the kernel refuses it after
 /// a pause.
 [[nodiscard]] std::error_code why_unwatched(int fd) noexcept;

@@ -18,6 +18,7 @@
 #include "detent/limit_reached.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
+#include "detent/network.h"
 #include "detent/observer.h"
 #include "detent/piece.h"
 #include "detent/poster.h"
@@ -396,6 +397,20 @@ TEST_F(HeadersPageNet, N2_PiecesAreWrittenInOneCall) {
   detent::Written written = stream->write(answer);  // written.size of them are on their way
   EXPECT_EQ(written.size, 11U);
   EXPECT_EQ(take(pair.far.fd()), "header body");
+}
+
+TEST_F(HeadersPageNet, N9_ANetworkListensAndConnects) {
+  Network& network = kernel_network();
+  const Endpoint endpoint = Endpoint::parse("127.0.0.1:0");
+  int streams = 0;
+  const auto serve = [&](const std::unique_ptr<Stream>&) { ++streams; };
+  const auto on_connected = [&](const std::unique_ptr<Stream>&, std::error_code) { ++streams; };
+  auto acceptor = network.listen(
+      reactor, endpoint, {}, [&](std::unique_ptr<detent::Stream> stream, std::error_code error) {
+        if (!error) serve(std::move(stream));
+      });
+  detent::Handle attempt = network.connect(reactor, acceptor->local(), {}, on_connected);
+  EXPECT_TRUE(run_until(reactor, [&] { return streams == 2; }));
 }
 
 TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {
