@@ -931,6 +931,24 @@ TEST_P(ConnectionOnEveryPoller, O6_AnExceptionLeavesTheOtherConnectionsOfTheTurn
   for (const Other& other : others) EXPECT_EQ(other.heard.data, "x");
 }
 
+TEST_P(ConnectionOnEveryPoller, O6_WhatACallbackThrewIsTheConnectionsNotTheStreams) {
+  std::vector<std::string> names;
+  ReactorOptions options = on_poller(std::get<0>(GetParam()));
+  options.on_exception = [&](std::exception_ptr, const Name& name) {
+    names.emplace_back(name.text);
+  };
+  Reactor reactor(std::move(options));
+  TimerService timers(reactor);
+  SocketPair pair = make_pair();
+  Connection connection(
+      timers, adopt(reactor, std::move(pair.near), {}, "the stream"),
+      {.on_data = [](Connection&, std::string_view) { throw std::runtime_error("from on_data"); }},
+      "the connection");
+  put(pair.far.fd());
+  EXPECT_TRUE(testing_support::run_until(reactor, [&] { return !names.empty(); }));
+  EXPECT_EQ(names, std::vector<std::string>{"the connection"});
+}
+
 // ---- what costs no turns
 
 TEST_P(ConnectionOnEveryPoller, T28_AnIdleConnectionCostsNoTurns) {
