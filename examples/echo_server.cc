@@ -20,7 +20,7 @@ constexpr std::size_t kMostQueued = 1'000'000;
 
 struct Echo {
   Echo(detent::TimerService& timers, detent::Socket socket, std::list<Echo>& all)
-      : connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
+      : connection(timers, detent::make_stream(timers.reactor(), std::move(socket)),
                    {.on_data = send_back,
                     .on_drained = [](detent::Connection& c) { c.resume_reading(); },
                     .on_closed = [this, &all](detent::Connection&,

@@ -37,7 +37,7 @@ class Server {
   void add_client(detent::Socket socket) {
     const auto place = clients_.emplace(clients_.end());
     place->emplace(
-        timers_, std::make_unique<detent::Socket>(std::move(socket)),
+        timers_, detent::make_stream(reactor_, std::move(socket)),
         detent::ConnectionHandlers{.on_data = [](detent::Connection& client,
                                                  std::string_view bytes) { client.write(bytes); },
                                    .on_closed =

@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
         poller->add(connection->fd(), {.readable = true}, as_id(connection->fd()));
       } else if (connection && fd == connection->fd()) {
         std::array<std::byte, 1024> data;
-        const detent::IoResult result = connection->read(data);
+        const detent::Socket::Result result = connection->read(data);
         const std::string_view command(reinterpret_cast<const char*>(data.data()), result.size);
         if (command.starts_with("stop")) {
           std::cout << "Stopping server" << std::endl;

@@ -13,22 +13,26 @@ namespace detent {
 // All clients have the same handlers, so a handler has to find its client.
 struct LineServer::Client final : Connection {
   Client(LineServer& of, Socket socket)
-      : Connection(of.reactor_, std::make_unique<Socket>(std::move(socket)), of.kind_, false),
+      : Connection(of.reactor_, make_stream(of, std::move(socket)), of.kind_, false),
         server(of),
         handlers(of.handlers_),
         parser(Call(handlers)->options.max_line_length) {}
-  ~Client() { cut_all(); }
+  ~Client() override { cut_all(); }
 
+  static std::unique_ptr<Stream> make_stream(LineServer& of, Socket socket) {
+    return detent::make_stream(of.reactor_, std::move(socket), Call(of.handlers_)->options.stream,
+                               CallbackOwner<ConnectionKind>::Call(of.kind_)->name);
+  }
   static Client& of(Connection& connection) { return static_cast<Client&>(connection); }
 
   void cut_all() noexcept {
     cut();
     handlers.end();
   }
-  void on_data(std::string_view bytes);
-  void on_end();
-  void on_drained();
-  void on_closed(std::error_code reason);
+  void take_data(std::string_view bytes);
+  void take_end();
+  void take_room();
+  void take_closed(std::error_code reason);
   void go_on();
   bool give_lines(const Call& call);
   bool must_wait(const Call& call);
@@ -55,7 +59,7 @@ LineServer::LineServer(TimerService& timers, const Endpoint& endpoint, LineServe
                        OnLine on_line, Name name)
     : reactor_(timers.reactor()),
       handlers_(checked({std::move(on_line), std::move(options)})),
-      kind_(make_kind(Call(handlers_)->options.connection, name)),
+      kind_(make_kind(name)),
       listener_(
           "LineServer", timers, {.endpoint = endpoint},
           std::move(Call(handlers_)->options.listener),
@@ -79,13 +83,13 @@ LineServer::Handlers LineServer::checked(Handlers handlers) {
   return handlers;
 }
 
-ConnectionKind LineServer::make_kind(ConnectionOptions options, Name name) {
+ConnectionKind LineServer::make_kind(Name name) {
   ConnectionHandlers handlers;
-  handlers.on_data = [](Connection& c, std::string_view bytes) { Client::of(c).on_data(bytes); };
-  handlers.on_end = [](Connection& c) { Client::of(c).on_end(); };
-  handlers.on_drained = [](Connection& c) { Client::of(c).on_drained(); };
-  handlers.on_closed = [](Connection& c, std::error_code e) { Client::of(c).on_closed(e); };
-  return {std::move(handlers), options, name};
+  handlers.on_data = [](Connection& c, std::string_view bytes) { Client::of(c).take_data(bytes); };
+  handlers.on_end = [](Connection& c) { Client::of(c).take_end(); };
+  handlers.on_drained = [](Connection& c) { Client::of(c).take_room(); };
+  handlers.on_closed = [](Connection& c, std::error_code e) { Client::of(c).take_closed(e); };
+  return {std::move(handlers), name};
 }
 
 // On LimitReached, for want of memory or because the poller is full, the listener turns the client
@@ -107,7 +111,7 @@ void LineServer::accept(Socket socket, const Endpoint& peer) {
 }
 
 // The callback may destroy the server, so `self` keeps the client until it returns.
-void LineServer::Client::on_closed(std::error_code reason) {
+void LineServer::Client::take_closed(std::error_code reason) {
   const std::unique_ptr<Client> self = std::move(*place);
   server.clients_.erase(place);
   const Call call(handlers);
@@ -115,7 +119,7 @@ void LineServer::Client::on_closed(std::error_code reason) {
 }
 
 // An empty `bytes` means: go on with the input that was held back.
-void LineServer::Client::on_data(std::string_view bytes) {
+void LineServer::Client::take_data(std::string_view bytes) {
   if (has_finished()) {
     parser.clear();
   } else {
@@ -125,13 +129,13 @@ void LineServer::Client::on_data(std::string_view bytes) {
   go_on();
 }
 
-void LineServer::Client::on_end() {
+void LineServer::Client::take_end() {
   stream_ended = true;
   if (has_finished()) parser.clear();
   go_on();
 }
 
-void LineServer::Client::on_drained() {
+void LineServer::Client::take_room() {
   waits_for_room = false;
   tell(Call(handlers)->options.on_drained);
 }

@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -16,12 +15,11 @@
 
 #include "at_limit.h"
 #include "path_lock.h"
+#include "socket_result.h"
 #include "sys.h"
 
 namespace detent {
 namespace {
-
-std::error_code to_error(int code) noexcept { return {code, std::system_category()}; }
 
 // Reports a failed call with the endpoint that it was about.
 [[noreturn]] void fail_at(const char* call, const Endpoint& endpoint, int code) {
@@ -30,19 +28,6 @@ std::error_code to_error(int code) noexcept { return {code, std::system_category
 
 void check_at(int result, const char* call, const Endpoint& endpoint) {
   if (result == -1) fail_at(call, endpoint, errno);
-}
-
-template <class Call>
-auto retry_interrupted(Call call) noexcept {
-  auto result = call();
-  while (result == -1 && errno == EINTR) result = call();
-  return result;
-}
-
-IoResult to_result(ssize_t size, Blocked if_blocked) noexcept {
-  if (size >= 0) return {.size = static_cast<std::size_t>(size)};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return {.blocked = if_blocked};
-  return {.error = to_error(errno)};
 }
 
 int native_family(const Endpoint& endpoint) noexcept {
@@ -82,11 +67,6 @@ struct AddressBuffer {
     return Endpoint::from_native(whole.first(std::min<std::size_t>(size, whole.size())));
   }
 };
-
-bool is_writable(int fd) noexcept {
-  pollfd query = {.fd = fd, .events = POLLOUT, .revents = 0};
-  return ::poll(&query, 1, 0) == 1;
-}
 
 // One end of a pair whose other end is closed: for every poller it is readable and writable. Empty
 // at the limit of descriptors.
@@ -205,40 +185,12 @@ Socket Socket::adopt(UniqueFd fd) {
 
 AcceptResult Socket::accept() {
   AddressBuffer peer;
-  UniqueFd accepted(retry_interrupted([&] {
+  UniqueFd accepted(sys::retry_interrupted([&] {
     peer.size = sizeof peer.storage;
     return sys::accept(fd(), peer.address(), &peer.size);
   }));
-  if (!accepted) return {.error = to_result(-1, Blocked::until_readable).error};
+  if (!accepted) return {.error = to_result(-1).error};
   return {.socket = Socket(std::move(accepted)), .peer = peer.endpoint()};
-}
-
-IoResult Socket::read(std::span<std::byte> bytes) noexcept {
-  if (bytes.empty()) return {};  // recv would answer 0, which means the end of the stream
-  if (const int code = take_connect_error()) return {.error = to_error(code)};
-  const ssize_t size =
-      retry_interrupted([&] { return ::recv(fd(), bytes.data(), bytes.size(), 0); });
-  if (size == 0) return {.end_of_stream = true};
-  return to_result(size, Blocked::until_readable);
-}
-
-IoResult Socket::write(std::span<const std::byte> bytes) noexcept {
-  if (bytes.empty()) return {};
-  if (const int code = take_connect_error()) return {.error = to_error(code)};
-  const ssize_t size =
-      retry_interrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), sys::kSendFlags); });
-  return to_result(size, Blocked::until_writable);
-}
-
-// While a socket is connecting, shutdown(2) would end the attempt, so waits until it is writable.
-IoResult Socket::shutdown_write() noexcept {
-  if (connecting_ && !is_writable(fd())) return {.blocked = Blocked::until_writable};
-  connecting_ = false;
-  if (::shutdown(fd(), SHUT_WR) == 0) return {};
-  const int code = errno;
-  // The pending error of a socket that is not connected is a better reason.
-  const std::error_code reason = code == ENOTCONN ? take_error() : std::error_code();
-  return {.error = reason ? reason : to_error(code)};
 }
 
 std::error_code Socket::take_error() noexcept {
@@ -267,10 +219,13 @@ Endpoint Socket::peer_endpoint() const {
   return peer.endpoint();
 }
 
-std::error_code Transport::set_no_delay(bool /*on*/) noexcept { return to_error(EOPNOTSUPP); }
-
 std::error_code Socket::set_no_delay(bool on) noexcept {
   return to_error(set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on) == -1 ? errno : 0);
+}
+
+void Socket::reset() noexcept {
+  reset_on_close(fd());
+  *this = Socket();
 }
 
 UniqueFd Socket::release() noexcept {

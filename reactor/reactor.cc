@@ -71,6 +71,7 @@ Reactor::~Reactor() {
     state.watches.clear();
     state.on_exception = nullptr;
     state.observers.clear();
+    state.retired.destroy();
   }
   while (state.services != nullptr) state.services->leave();
 }
@@ -167,6 +168,16 @@ Handle Reactor::State::add_hook(HandlerList<void()>& hooks, Callback<void()>&& h
   if (!is_closing) return hooks.add(std::move(hook), name);
   drop(std::move(hook));
   return {};
+}
+
+// ---- retired objects
+
+// The list alone destroys, so that a chain of destructors that retire others uses no stack.
+void Reactor::retire(std::unique_ptr<Retirable> object) noexcept {
+  State& state = *state_;
+  state.affinity.check_or_terminate("Reactor::retire");
+  if (object != nullptr) state.retired.add(std::move(object));
+  if (!state.in_turn) state.retired.destroy();
 }
 
 // ---- observers

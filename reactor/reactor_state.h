@@ -23,6 +23,7 @@
 #include "functions.h"
 #include "mailbox.h"
 #include "observers.h"
+#include "retired_objects.h"
 #include "sys.h"
 #include "turn_queue.h"
 #include "watch_data.h"
@@ -174,6 +175,7 @@ struct Reactor::State {
   HandlerList<void()> after_wait;
   Duration waited = {};  // in this turn; measured for the observers
   Watches watches;
+  RetiredObjects retired;
   Service* services = nullptr;
   ServiceLink link;
   Handle attachment;

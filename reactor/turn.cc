@@ -146,6 +146,8 @@ inline void Reactor::State::wait(std::optional<Duration> max_wait) {
   phase = Phase::idle;
   if (!deferred.empty()) run_deferred();
   watches.recycle();
+  if (!retired.empty()) [[unlikely]]
+    retired.destroy();
 }
 
 [[gnu::always_inline]] inline void Reactor::State::go_on(std::optional<Duration> max_wait) {

@@ -99,7 +99,7 @@ class Detent {
     // As in examples/echo_server.cc.
     struct Echo {
       Echo(detent::TimerService& timers, detent::Socket socket, std::list<Echo>& all)
-          : connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
+          : connection(timers, detent::make_stream(timers.reactor(), std::move(socket)),
                        {.on_data = send_back,
                         .on_drained = [](detent::Connection& c) { c.resume_reading(); },
                         .on_closed = [this, &all](detent::Connection&,

@@ -91,6 +91,7 @@ void adopt_socket(int fd) {
 }
 
 const int kSendFlags = 0;
+const int kCloseReceivedOnExec = 0;  // macOS has no such flag
 
 const bool kAbstractNames = false;
 

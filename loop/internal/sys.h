@@ -32,6 +32,14 @@ inline void check_code(int code, const char* call) {
     fail(call, code);
 }
 
+/// Calls again while a signal interrupts.
+template <class Call>
+auto retry_interrupted(Call call) noexcept {
+  auto result = call();
+  while (result == -1 && errno == EINTR) result = call();
+  return result;
+}
+
 /// poll(2), without `max_wait` for ever; may return early. As exact as the system can be.
 [[nodiscard]] int poll(pollfd* descriptors, std::size_t count, std::optional<Duration> max_wait);
 /// The steady clock that goes on while the machine is suspended.
@@ -55,6 +63,8 @@ extern const short kPollReadClosed;
 void adopt_socket(int fd);
 /// The flags of each send(2).
 extern const int kSendFlags;
+/// The flag of a recvmsg(2) that makes received descriptors close-on-exec; 0 where there is none.
+extern const int kCloseReceivedOnExec;
 /// Whether a unix address may be a name that is no path: NUL comes first.
 extern const bool kAbstractNames;
 

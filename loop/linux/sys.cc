@@ -40,6 +40,7 @@ void adopt_socket(int fd) {
 }
 
 const int kSendFlags = MSG_NOSIGNAL;
+const int kCloseReceivedOnExec = MSG_CMSG_CLOEXEC;
 
 const bool kAbstractNames = true;
 

@@ -32,7 +32,7 @@ struct EchoServer {
   }
   void accept(Socket socket) {
     connection.emplace(
-        timers, std::make_unique<Socket>(std::move(socket)),
+        timers, make_stream(reactor, std::move(socket)),
         ConnectionHandlers{
             .on_data = [](Connection& c, std::string_view bytes) { c.write(bytes); },
             .on_closed = [this](Connection&, std::error_code) { connection.reset(); }});

@@ -11,9 +11,10 @@
 #include "support/connected_pair.h"
 #include "support/descriptor_table.h"
 #include "support/errors.h"
-#include "support/fake_transports.h"
+#include "support/fake_streams.h"
 #include "support/net_fixtures.h"
 #include "support/processes.h"
+#include "support/readiness.h"
 #include "support/standard.h"
 
 namespace detent {
@@ -31,17 +32,23 @@ class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::st
   [[nodiscard]] SocketPair make_pair() const {
     return is_tcp() ? make_tcp_pair() : make_socket_pair();
   }
-  void connect(ConnectionHandlers handlers) { connect_through<Socket>(std::move(handlers)); }
-  // Makes a T of the near end's socket and of `more`.
+  void connect(ConnectionHandlers handlers) {
+    connect(std::move(handlers), [](std::unique_ptr<Stream> stream) { return stream; });
+  }
+  // Makes a T of the near end's stream and of `more`.
   template <class T, class... More>
   void connect_through(ConnectionHandlers handlers, More&&... more) {
+    connect(std::move(handlers), [&](std::unique_ptr<Stream> stream) -> std::unique_ptr<Stream> {
+      return std::make_unique<T>(reactor_, std::move(stream), std::forward<More>(more)...);
+    });
+  }
+  template <class Wrap>
+  void connect(ConnectionHandlers handlers, Wrap wrap) {
     SocketPair pair = make_pair();
     far_ = std::move(pair.far);
     near_fd_ = pair.near.fd();
     connection_ = std::make_unique<Connection>(
-        timers_,
-        std::make_unique<T>(Socket::adopt(std::move(pair.near)), std::forward<More>(more)...),
-        options_, std::move(handlers));
+        timers_, wrap(adopt(reactor_, std::move(pair.near), options_)), std::move(handlers));
   }
   template <class Done>
   [[nodiscard]] bool run_until(Done done) {
@@ -118,7 +125,7 @@ class ConnectionOnEveryPoller : public testing::TestWithParam<std::tuple<std::st
     wait_for(near_fd_, POLLHUP);
   }
 
-  ConnectionOptions options_ = {};
+  StreamOptions options_ = {};
   Reactor reactor_{on_poller(std::get<0>(GetParam()))};
   TimerService timers_{reactor_};
   UniqueFd far_;
@@ -365,7 +372,7 @@ TEST_P(ConnectionOnEveryPoller, N3_WritingWhenItIsOverIsFalseAndWithoutEffect) {
   connection_->pause_reading();
   connection_->resume_reading();
   EXPECT_EQ(connection_->queued(), 0U);
-  EXPECT_EQ(connection_->transport(), nullptr);
+  EXPECT_EQ(connection_->stream(), nullptr);
 }
 
 // ---- reading
@@ -407,49 +414,31 @@ TEST_P(ConnectionOnEveryPoller, N2_APausedReaderHoldsItsPeerBackAndLosesNothing)
   EXPECT_TRUE(heard_.data == bytes);
 }
 
-constexpr std::size_t kTwoReads = 512 * 1024;
-
-TEST_P(ConnectionOnEveryPoller, O2_OneTurnReadsNoMoreThanTheBudgetAllows) {
-  options_.bytes_per_turn = kTwoReads;
-  // Each read is as large as it may be, and the descriptor says that there is more.
-  connect_through<HoardingTransport>(heard_.handlers(), 40'000'000U);
-  put(far_.fd(), "unlocks, and then stays unread");
-  Heard other;
-  SocketPair second = make_pair();
-  Connection neighbour(timers_, adopt(std::move(second.near)), other.handlers());
-  put(second.far.fd(), "me too");
-  EXPECT_TRUE(run_until([&] { return other.count('d') == 1; }));
-
-  const auto before = heard_.count('d');
-  for (int i = 1; i <= 5; ++i) {
-    turn();
-    EXPECT_EQ(heard_.count('d') - before, 2 * i);
-  }
-}
-
-TEST_P(ConnectionOnEveryPoller, O2_N2_WhatTheTransportStillHoldsComesInTheNextTurnsOrAfterAPause) {
-  options_.bytes_per_turn = kTwoReads;
+TEST_P(ConnectionOnEveryPoller, O2_N2_WhatIsBeyondTheBudgetComesInTheNextTurnsOrAfterAPause) {
+  options_.bytes_per_turn = 1000;
+  const std::string bytes = numbered_bytes(50'000);
   for (const bool pausing : {false, true}) {
     heard_ = {};
     ConnectionHandlers handlers = heard_.handlers();
-    handlers.on_data = [&](Connection&, std::string_view bytes) {
-      heard_.data.append(bytes);
+    handlers.on_data = [&](Connection&, std::string_view piece) {
+      heard_.data.append(piece);
       if (pausing) connection_->pause_reading();
     };
-    constexpr std::size_t kHeld = 10'000'000;  // many full reads
-    connect_through<HoardingTransport>(std::move(handlers), kHeld);
-    put(far_.fd(), "!");  // nothing more will be announced
+    connect(std::move(handlers));
+    put(far_.fd(), bytes);
     wait_until_near_is_readable();
-    for (int i = 0; i < 200 && heard_.data.size() < kHeld; ++i) {
+    for (int i = 0; i < 200 && heard_.data.size() < bytes.size(); ++i) {
+      const std::size_t before = heard_.data.size();
       turn();
+      EXPECT_LE(heard_.data.size() - before, 1000U);
       connection_->resume_reading();
     }
-    EXPECT_EQ(heard_.data.size(), kHeld);
+    EXPECT_TRUE(heard_.data == bytes);
   }
 }
 
 TEST_P(ConnectionOnEveryPoller, N2_L2_N3_PausingDestroyingAndClosingInOnDataHoldFromThereOn) {
-  options_.bytes_per_turn = kTwoReads;
+  options_.bytes_per_turn = 1;
   const std::vector<std::pair<std::function<void()>, std::string>> actions = {
       {[&] { connection_->pause_reading(); }, ""},
       {[&] { connection_.reset(); }, ""},
@@ -462,8 +451,8 @@ TEST_P(ConnectionOnEveryPoller, N2_L2_N3_PausingDestroyingAndClosingInOnDataHold
         heard_.order += 'd';
         if (heard_.count('d') == call) act();
       };
-      connect_through<HoardingTransport>(std::move(handlers), 100'000'000U);
-      put(far_.fd(), "unlocks, and then stays unread");
+      connect(std::move(handlers));
+      put(far_.fd(), "12345");
       wait_until_near_is_readable();
       for (int i = 0; i < 5; ++i) turn();
       EXPECT_EQ(heard_.order, std::string(static_cast<std::size_t>(call), 'd') + then);
@@ -499,11 +488,11 @@ TEST_P(ConnectionOnEveryPoller, N3_WritingToADeadPeerRaisesNoSignal) {
     TimerService timers(reactor);
     SocketPair pair = make_pair();
     Heard heard;
-    Connection connection(timers, adopt(std::move(pair.near)), heard.handlers(true));
+    Connection connection(timers, adopt(reactor, std::move(pair.near)), heard.handlers(true));
     pair.far.reset();
     for (int i = 0; i < 10 && connection.is_open(); ++i) {
       connection.write("anybody there?");
-      poll_one(connection.transport()->fd(), POLLIN, 100);
+      poll_one(connection.stream()->socket()->fd(), POLLIN, 100);
       if (i == 5) connection.finish();
       if (i == 5) break;
     }
@@ -547,10 +536,10 @@ TEST_P(ConnectionOnEveryPoller, N3_AnErrorOfTheNthWriteIsTheReason) {
   for (const int code : {EPIPE, ECONNRESET, ENOBUFS, ETIMEDOUT}) {
     for (std::size_t n = 0; n < 4; ++n) {
       SCOPED_TRACE(testing::Message() << "errno " << code << " at call " << n);
-      std::deque<ScriptedTransport::Step> script(n, {.at_most = 3});
-      script.push_back({.answer = {.error = {code, std::system_category()}}});
+      std::deque<ScriptedStream::Step> script(n, {.at_most = 3});
+      script.push_back({.error = {code, std::system_category()}});
       heard_ = {};
-      connect_through<ScriptedTransport>(heard_.handlers(true), script);
+      connect_through<ScriptedStream>(heard_.handlers(true), script);
       connection_->write("0123456789ABCDEFGHIJ");
       for (int i = 0; i < 10; ++i) turn();
       EXPECT_FALSE(heard_.is_over()) << "the peer may still have something to say";
@@ -617,14 +606,13 @@ TEST_P(ConnectionOnEveryPoller, N3_AFailureInACallbackIsToldWhenThatCallbackPaus
   EXPECT_EQ(heard_.order, "dn");
 }
 
-// ---- transports that block, split and wait for the other direction
+// ---- streams that take little, and late
 
 TEST_P(ConnectionOnEveryPoller, N2_AnyPatternOfShortAndBlockedWritesKeepsTheBytes) {
-  const IoResult block = {.blocked = Blocked::until_writable};
-  const std::deque<ScriptedTransport::Step> script = {
-      {.answer = block}, {.at_most = 1}, {.at_most = 1},   {.answer = block},
-      {.answer = block}, {.at_most = 5}, {.answer = block}};
-  connect_through<ScriptedTransport>(heard_.handlers(true), script);
+  const std::deque<ScriptedStream::Step> script = {{.at_most = 0}, {.at_most = 1}, {.at_most = 1},
+                                                   {.at_most = 0}, {.at_most = 0}, {.at_most = 5},
+                                                   {.at_most = 0}};
+  connect_through<ScriptedStream>(heard_.handlers(true), script);
   connection_->write("one,");
   EXPECT_EQ(connection_->queued(), 4U);
   connection_->write("two,");
@@ -634,68 +622,7 @@ TEST_P(ConnectionOnEveryPoller, N2_AnyPatternOfShortAndBlockedWritesKeepsTheByte
   expect_to_arrive("one,two,three");
 }
 
-TEST_P(ConnectionOnEveryPoller, N2_AReadThatWaitedForRoomGoesOnReading) {
-  // Says once that it must be able to write before it can read, as TLS does; then it reads.
-  class ReadsAfterWriting final : public SocketBut {
-   public:
-    using SocketBut::SocketBut;
-    IoResult read(std::span<std::byte> bytes) noexcept override {
-      if (!std::exchange(asked_, true)) return {.blocked = Blocked::until_writable};
-      return socket_.read(bytes);
-    }
-
-   private:
-    bool asked_ = false;
-  };
-  connect_through<ReadsAfterWriting>(heard_.handlers());
-  put(far_.fd(), "first");
-  wait_until_near_is_readable();
-  for (int i = 0; i < 5; ++i) turn();
-  EXPECT_EQ(heard_.data, "first");
-  EXPECT_TRUE(comes_to_rest(reactor_)) << "it still waits for room, which there is";
-  put(far_.fd(), " second");
-  wait_until_near_is_readable();
-  for (int i = 0; i < 5; ++i) turn();
-  EXPECT_EQ(heard_.data, "first second");
-}
-
-TEST_P(ConnectionOnEveryPoller, N2_AWriteGoesOnWhenAReadTookWhatItWaitedFor) {
-  // A write needs two bytes from the peer first, as an encrypted one may. Whoever reads takes them.
-  class NeedsTwoBytes final : public SocketBut {
-   public:
-    NeedsTwoBytes(Socket socket, const UniqueFd* peer)
-        : SocketBut(std::move(socket)), peer_(peer) {}
-    IoResult read(std::span<std::byte> bytes) noexcept override {
-      if (missing_ == 1) put(peer_->fd(), "2");  // which arrives at this very moment
-      if (missing_ > 0) take_key();
-      if (missing_ > 0) return {.blocked = Blocked::until_readable};
-      return socket_.read(bytes);
-    }
-    IoResult write(std::span<const std::byte> bytes) noexcept override {
-      take_key();
-      if (missing_ > 0) return {.blocked = Blocked::until_readable};
-      return socket_.write(bytes);
-    }
-
-   private:
-    void take_key() noexcept {
-      std::array<std::byte, 2> key = {};
-      if (missing_ == 0) return;
-      missing_ -= socket_.read(std::span(key).first(missing_)).size;
-    }
-    const UniqueFd* peer_;
-    std::size_t missing_ = 2;
-  };
-  if (is_tcp()) GTEST_SKIP() << "the byte must arrive at once";
-  connect_through<NeedsTwoBytes>(heard_.handlers(), &far_);
-  connection_->write("at last");
-  EXPECT_EQ(connection_->queued(), 7U);
-  put(far_.fd(), "1");
-  for (int i = 0; i < 5; ++i) turn();
-  EXPECT_EQ(take(far_.fd()), "at last");
-}
-
-// Two connections over transports with moods send each other random pieces; each byte counts.
+// Two connections over streams with moods send each other random pieces; each byte counts.
 void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair,
                          std::uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -731,7 +658,7 @@ void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair
       if (pause >> 62 == 1) send_some(end);
     };
     end.connection = std::make_unique<Connection>(
-        timers, std::make_unique<MoodyTransport>(Socket::adopt(std::move(fds[i])), random()),
+        timers, std::make_unique<MoodyStream>(reactor, adopt(reactor, std::move(fds[i])), random()),
         std::move(handlers));
   }
   const auto over = [&] { return ends[0].heard.is_over() && ends[1].heard.is_over(); };
@@ -750,7 +677,7 @@ void exchange_with_moods(Reactor& reactor, TimerService& timers, SocketPair pair
   }
 }
 
-TEST_P(ConnectionOnEveryPoller, N2_ATransportWithMoodsLosesAndReordersNothing) {
+TEST_P(ConnectionOnEveryPoller, N2_AStreamWithMoodsLosesAndReordersNothing) {
   const char* const given = std::getenv("DETENT_SEED");
   const std::uint64_t first = given != nullptr ? std::stoull(given) : std::random_device()();
   const std::uint64_t runs = given != nullptr ? 1 : 15;
@@ -777,7 +704,7 @@ TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged
   for (Stream& stream : streams) {
     SocketPair pair = make_pair();
     stream.server = std::make_unique<Connection>(
-        timers_, adopt(std::move(pair.near)),
+        timers_, adopt(reactor_, std::move(pair.near)),
         ConnectionHandlers{.on_data =
                                [&](Connection&, std::string_view piece) {
                                  stream.server->write(piece);
@@ -786,7 +713,7 @@ TEST_P(ConnectionOnEveryPoller, N2_TenConnectionsMoveSixtyFourMegabytesUnchanged
                                },
                            .on_drained = [&](Connection&) { stream.server->resume_reading(); }});
     stream.client = std::make_unique<Connection>(
-        timers_, adopt(std::move(pair.far)),
+        timers_, adopt(reactor_, std::move(pair.far)),
         ConnectionHandlers{
             .on_data = [&](Connection&, std::string_view echo) { stream.received += echo; },
             .on_closed = [&](Connection&, std::error_code error) { stream.over = !error; }});
@@ -996,12 +923,30 @@ TEST_P(ConnectionOnEveryPoller, O6_AnExceptionLeavesTheOtherConnectionsOfTheTurn
     };
     put(other.far.fd(), "x");
     wait_for(pair.near.fd(), POLLIN);
-    other.connection =
-        std::make_unique<Connection>(timers_, adopt(std::move(pair.near)), std::move(handlers));
+    other.connection = std::make_unique<Connection>(timers_, adopt(reactor_, std::move(pair.near)),
+                                                    std::move(handlers));
   }
   for (std::size_t i = 0; i < others.size(); ++i) EXPECT_THROW(turn(), std::runtime_error);
   EXPECT_TRUE(comes_to_rest(reactor_));
   for (const Other& other : others) EXPECT_EQ(other.heard.data, "x");
+}
+
+TEST_P(ConnectionOnEveryPoller, O6_WhatACallbackThrewIsTheConnectionsNotTheStreams) {
+  std::vector<std::string> names;
+  ReactorOptions options = on_poller(std::get<0>(GetParam()));
+  options.on_exception = [&](std::exception_ptr, const Name& name) {
+    names.emplace_back(name.text);
+  };
+  Reactor reactor(std::move(options));
+  TimerService timers(reactor);
+  SocketPair pair = make_pair();
+  Connection connection(
+      timers, adopt(reactor, std::move(pair.near), {}, "the stream"),
+      {.on_data = [](Connection&, std::string_view) { throw std::runtime_error("from on_data"); }},
+      "the connection");
+  put(pair.far.fd());
+  EXPECT_TRUE(testing_support::run_until(reactor, [&] { return !names.empty(); }));
+  EXPECT_EQ(names, std::vector<std::string>{"the connection"});
 }
 
 // ---- what costs no turns
@@ -1075,7 +1020,7 @@ class ConnectingOnEveryPoller : public NetOnEveryPoller {
  protected:
   void connect(const Endpoint& endpoint) {
     connection_ = std::make_unique<Connection>(
-        timers_, std::make_unique<Socket>(Socket::connect(endpoint)), heard_.handlers(true));
+        timers_, make_stream(reactor_, Socket::connect(endpoint)), heard_.handlers(true));
   }
   // Accepts what a listener has and reads it to its end. The loop turns meanwhile: the end may be
   // what it has still to send.
@@ -1172,7 +1117,7 @@ class SlowToConnectOnEveryPoller : public ConnectingOnEveryPoller {
     return info.tcpi_unacked;
   }
   [[nodiscard]] bool is_connecting() const {
-    return (poll_one(connection_->transport()->fd(), POLLOUT) & POLLOUT) == 0;
+    return (poll_one(connection_->stream()->socket()->fd(), POLLOUT) & POLLOUT) == 0;
   }
   void make_room() {
     for (std::size_t i = 0; i < fillers_.size(); ++i) {
@@ -1212,13 +1157,13 @@ TEST_P(SlowToConnectOnEveryPoller, N3_FinishDuringTheConnectDoesNotBreakItOff) {
 
 // ---- contracts
 
-TEST_P(ConnectionOnEveryPoller, ANullTransportAndABudgetOf0AreInvalidArgumentsAndNothingStaysOpen) {
+TEST_P(ConnectionOnEveryPoller, ANullStreamAndABudgetOf0AreInvalidArgumentsAndNothingStaysOpen) {
   const DescriptorsBefore before;
-  const auto make = [&](std::unique_ptr<Transport> transport, ConnectionOptions options) {
-    const Connection made(timers_, std::move(transport), options, heard_.handlers());
-  };
-  EXPECT_THROW(make(nullptr, {}), std::invalid_argument);
-  EXPECT_THROW(make(adopt(make_pair().near), {.bytes_per_turn = 0}), std::invalid_argument);
+  EXPECT_THROW(Connection(timers_, nullptr, heard_.handlers()), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(adopt(reactor_, make_pair().near, {.bytes_per_turn = 0})),
+               std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(adopt(reactor_, make_pair().near, {.descriptors_per_read = 254})),
+               std::invalid_argument);
   EXPECT_TRUE(before.opened_since().empty());
 }
 
@@ -1227,8 +1172,8 @@ TEST_P(ConnectionOnEveryPoller, AnErrorOfRegisteringNamesTheCallTheDescriptorAnd
   const int fd = pair.near.fd();
   const Watch watch = reactor_.watch(fd, {.readable = true}, [](Ready) {});
   const std::string text = message_of<std::system_error>(
-      [&] { Connection second(timers_, adopt(std::move(pair.near)), {}, "the second one"); });
-  EXPECT_NE(text.find("Connection"), std::string::npos) << text;
+      [&] { static_cast<void>(adopt(reactor_, std::move(pair.near), {}, "the second one")); });
+  EXPECT_NE(text.find("make_stream"), std::string::npos) << text;
   EXPECT_NE(text.find("descriptor " + std::to_string(fd)), std::string::npos) << text;
   EXPECT_NE(text.find("the second one"), std::string::npos) << text;
 }
@@ -1240,8 +1185,8 @@ TEST_P(ConnectionOnEveryPoller, ConnectionsOfAKindShareTheirHandlers) {
       .name = "of a kind"});
   SocketPair first_pair = make_pair();
   SocketPair second_pair = make_pair();
-  Connection first(timers_, adopt(std::move(first_pair.near)), kind);
-  Connection second(timers_, adopt(std::move(second_pair.near)), kind);
+  Connection first(timers_, adopt(reactor_, std::move(first_pair.near)), kind);
+  Connection second(timers_, adopt(reactor_, std::move(second_pair.near)), kind);
   put(second_pair.far.fd());
   EXPECT_TRUE(run_until([&] { return heard.size() == 1; }));
   put(first_pair.far.fd());
@@ -1255,7 +1200,8 @@ TEST_P(ConnectionOnEveryPoller, N2_BytesThatAreBeingLookedAtStayWhenAnotherLoopR
   wait_for(inner.near.fd(), POLLIN);
   Reactor inner_reactor(on_poller(std::get<0>(GetParam())));
   TimerService inner_timers(inner_reactor);
-  const Connection within(inner_timers, adopt(std::move(inner.near)), heard_.handlers());
+  const Connection within(inner_timers, adopt(inner_reactor, std::move(inner.near)),
+                          heard_.handlers());
   std::string heard;
   connect({.on_data = [&](Connection&, std::string_view bytes) {
     EXPECT_EQ(inner_reactor.run_once(), 1U);

@@ -130,7 +130,7 @@ class HttpServer {
   struct Client {
     Client(HttpServer& server, Socket socket)
         : connection(
-              server.timers_, std::make_unique<Socket>(std::move(socket)),
+              server.timers_, make_stream(server.timers_.reactor(), std::move(socket)),
               {.on_data = [this](Connection&, std::string_view bytes) { on_data(bytes); },
                .on_closed = [this, &server](Connection&,
                                             std::error_code) { server.clients_.erase(place); }}) {}

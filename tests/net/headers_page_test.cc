@@ -19,12 +19,16 @@
 #include "detent/line_server.h"
 #include "detent/listener.h"
 #include "detent/net_error.h"
+#include "detent/network.h"
 #include "detent/observer.h"
+#include "detent/piece.h"
 #include "detent/poster.h"
 #include "detent/reactor.h"
+#include "detent/retirable.h"
 #include "detent/service.h"
 #include "detent/simulation.h"
 #include "detent/socket.h"
+#include "detent/stream.h"
 #include "detent/timer.h"
 #include "detent/timer_fd.h"
 #include "detent/timer_service.h"
@@ -305,14 +309,42 @@ TEST(HeadersPage, TM3_OnceAndAgainAndAgain) {
   EXPECT_EQ(used_ticks, 3U);
 }
 
+TEST(HeadersPage, L2_AnObjectIsRetiredInACallThatItMakes) {
+  class LineSource : public Retirable {
+   public:
+    explicit LineSource(bool& lives) : lives_(lives) { lives_ = true; }
+    ~LineSource() override { lives_ = false; }
+
+   private:
+    bool& lives_;
+  };
+  struct Owner {
+    explicit Owner(Reactor& reactor) : reactor_(reactor) {}
+    void on_line(std::string_view line) {  // `parser_` calls it, and is a Retirable
+      if (line == "quit") reactor_.retire(std::move(parser_));  // it is running: destroyed later
+    }
+    Reactor& reactor_;
+    bool lives_ = false;
+    std::unique_ptr<LineSource> parser_ = std::make_unique<LineSource>(lives_);
+  };
+  Reactor reactor;
+  Owner owner(reactor);
+  reactor.post([&] {
+    owner.on_line("quit");
+    EXPECT_TRUE(owner.lives_);
+  });
+  static_cast<void>(reactor.run_once());
+  EXPECT_FALSE(owner.lives_);
+}
+
 // ---- net
 
 TEST(HeadersPage, N2_BytesWaitInAQueue) {
   SocketPair pair = make_socket_pair();
-  Socket transport = Socket::adopt(std::move(pair.near));
+  Socket socket = Socket::adopt(std::move(pair.near));
   ByteQueue queue;
   queue.append("hello");
-  queue.take(transport.write(std::as_bytes(std::span(queue.front()))).size);
+  queue.take(socket.write(std::as_bytes(std::span(queue.front()))).size);
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(take(pair.far.fd()), "hello");
 }
@@ -329,7 +361,7 @@ TEST_F(HeadersPageNet, N3_AConnectionTellsWhatArrivesAndThatItIsOver) {
   bool forgotten = false;
   const auto forget = [&](std::error_code) { forgotten = true; };
   detent::Connection connection(
-      timers, std::make_unique<detent::Socket>(std::move(socket)),
+      timers, detent::make_stream(reactor, std::move(socket)),
       {.on_data = [](detent::Connection& c, std::string_view bytes) { c.write(bytes); },
        .on_closed = [&](detent::Connection&, std::error_code e) { forget(e); }});
   connection.write("hello\n");
@@ -338,6 +370,48 @@ TEST_F(HeadersPageNet, N3_AConnectionTellsWhatArrivesAndThatItIsOver) {
   static_cast<void>(reactor.run_once());
   EXPECT_EQ(take(pair.far.fd()), "you too\n");
   EXPECT_FALSE(forgotten);
+}
+
+TEST_F(HeadersPageNet, N2_AStreamIsMadeOfASocketAndBecomesAConnection) {
+  SocketPair pair = make_socket_pair();
+  Socket socket = Socket::adopt(std::move(pair.near));
+  ConnectionHandlers handlers;
+  std::unique_ptr<detent::Stream> stream = detent::make_stream(reactor, std::move(socket));
+  detent::Connection connection(timers, std::move(stream), std::move(handlers));
+  connection.write("hello");
+  EXPECT_EQ(take(pair.far.fd()), "hello");
+}
+
+TEST_F(HeadersPageNet, N2_PiecesAreWrittenInOneCall) {
+  struct : Stream::User {
+    void on_bytes(std::span<const std::byte>, std::span<UniqueFd>) override {}
+    void on_room() override {}
+    void on_end() override {}
+    void on_error(std::error_code) override {}
+  } user;
+  SocketPair pair = make_socket_pair();
+  const std::unique_ptr<Stream> stream = adopt(reactor, std::move(pair.near));
+  stream->start(user);
+  const std::string header = "header ";
+  const std::string body = "body";
+  const std::array answer = {detent::Piece(header), detent::Piece(body)};
+  detent::Written written = stream->write(answer);  // written.size of them are on their way
+  EXPECT_EQ(written.size, 11U);
+  EXPECT_EQ(take(pair.far.fd()), "header body");
+}
+
+TEST_F(HeadersPageNet, N9_ANetworkListensAndConnects) {
+  Network& network = kernel_network();
+  const Endpoint endpoint = Endpoint::parse("127.0.0.1:0");
+  int streams = 0;
+  const auto serve = [&](const std::unique_ptr<Stream>&) { ++streams; };
+  const auto on_connected = [&](const std::unique_ptr<Stream>&, std::error_code) { ++streams; };
+  auto acceptor = network.listen(
+      reactor, endpoint, {}, [&](std::unique_ptr<detent::Stream> stream, std::error_code error) {
+        if (!error) serve(std::move(stream));
+      });
+  detent::Handle attempt = network.connect(reactor, acceptor->local(), {}, on_connected);
+  EXPECT_TRUE(run_until(reactor, [&] { return streams == 2; }));
 }
 
 TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {
@@ -426,7 +500,7 @@ TEST(HeadersPage, N3_ASocketIsConnectedAndWrittenTo) {
   auto socket = detent::Socket::connect(detent::Endpoint::parse(address));
   wait_until_writable(socket);  // with a watch, or poll(2)
   if (std::error_code error = socket.take_error()) report(error);
-  detent::IoResult result = socket.write(bytes);  // result.size of them are on their way
+  detent::Socket::Result result = socket.write(bytes);  // result.size of them are on their way
   EXPECT_EQ(result.size, 5U);
 }
 

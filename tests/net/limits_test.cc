@@ -134,7 +134,7 @@ TEST_P(LimitsOnEveryPoller, N1_AConnectionMadeInOnAcceptThatCannotBeRegisteredIs
       timers_, kAnyPort, {.on_trouble = [&](std::error_code e) { troubles.push_back(e); }},
       [&](Socket socket, const Endpoint&) {
         clients.push_back(std::make_unique<Connection>(
-            timers_, std::make_unique<Socket>(std::move(socket)), ConnectionHandlers{}));
+            timers_, make_stream(reactor_, std::move(socket)), ConnectionHandlers{}));
       });
   refusals_.add = ENOSPC;
   const Socket refused = Socket::connect(listener.endpoint());
@@ -201,10 +201,11 @@ TEST_P(LimitsOnEveryPoller, N1_L6_AConnectionThatCannotBeRegisteredAfterItsPause
   for (const bool closed_by_others : {false, true}) {
     SocketPair pair = make_socket_pair();
     Heard heard;
-    Connection connection(timers_, adopt(std::move(pair.near)), heard.handlers());
+    Connection connection(timers_, adopt(reactor_, std::move(pair.near)), heard.handlers());
     connection.pause_reading();
-    reactor_.dispatch();
-    if (closed_by_others) ::close(connection.transport()->fd());
+    put(pair.far.fd());  // what nobody wants makes the interest go
+    for (int i = 0; i < 2; ++i) reactor_.dispatch();
+    if (closed_by_others) ::close(connection.stream()->socket()->fd());
     refusals_.modify = true;
     connection.resume_reading();
     EXPECT_TRUE(run_until(reactor_, [&] { return heard.is_over(); }));
@@ -223,14 +224,14 @@ TEST_P(LimitsOnEveryPoller, N9_AConnectionWithoutADescriptorTellsWhyAlsoWhenItIs
   Heard heard;
   std::unique_ptr<Connection> connection;
   const auto connect = [&] {
-    std::unique_ptr<Socket> socket;
+    Socket socket;
     {
       const NoFreeDescriptor none;
-      socket = std::make_unique<Socket>(Socket::connect(endpoint));
+      socket = Socket::connect(endpoint);
     }
-    connection = std::make_unique<Connection>(timers_, std::move(socket), heard.handlers(true));
-    EXPECT_FALSE(connection->is_open());
-    connection->write("nobody hears");
+    connection = std::make_unique<Connection>(timers_, make_stream(reactor_, std::move(socket)),
+                                              heard.handlers(true));
+    EXPECT_FALSE(connection->write("nobody hears"));
     EXPECT_EQ(heard.order, "") << "told from inside of the constructor";
   };
   const Listener listener(timers_, kAnyPort, [&](Socket, const Endpoint&) { connect(); });

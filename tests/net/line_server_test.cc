@@ -287,7 +287,7 @@ TEST_P(LineServerOnEveryPoller, O2_OneTurnGivesAtMost256LinesOfAClientAndTheNext
   std::string flood;
   for (int i = 0; i < 1000; ++i) flood += std::to_string(i) + '\n';
   put(client.fd(), flood);
-  wait_for(clients_.front()->transport()->fd(), POLLIN);
+  wait_for(clients_.front()->stream()->socket()->fd(), POLLIN);
   std::vector<std::size_t> given;
   for (int i = 0; i < 6; ++i) {
     turn();
@@ -315,7 +315,7 @@ TEST_P(LineServerOnEveryPoller, O2_AFloodIsReadNoFasterThanItsLinesAreGiven) {
   EXPECT_EQ(most_in_a_turn, 10U);
   EXPECT_EQ(lines_.size(), 10 * turns);
   int unread = 0;
-  ASSERT_EQ(::ioctl(clients_.front()->transport()->fd(), FIONREAD, &unread), 0);
+  ASSERT_EQ(::ioctl(clients_.front()->stream()->socket()->fd(), FIONREAD, &unread), 0);
   EXPECT_GT(unread, 0) << "all was read though it could not be given";
   EXPECT_GT(sent, lines_.size());
 }
@@ -326,7 +326,7 @@ TEST_P(LineServerOnEveryPoller, O2_OthersAreServedBetweenTheLinesOfAFlood) {
   const UniqueFd other = connect();
   put(flooding.fd(), std::string(100'000, '\n'));
   put(other.fd(), "me too\n");
-  for (Connection* client : clients_) wait_for(client->transport()->fd(), POLLIN);
+  for (Connection* client : clients_) wait_for(client->stream()->socket()->fd(), POLLIN);
   turn();
   EXPECT_NE(std::find(lines_.begin(), lines_.end(), "me too"), lines_.end());
   EXPECT_LE(lines_.size(), 257U);
@@ -485,7 +485,7 @@ TEST_P(LineServerOnEveryPoller, N3_AHalfClosedClientThatIsStillServedCostsNoTurn
   const UniqueFd client = connect();
   clients_.front()->pause_reading();
   ::shutdown(client.fd(), SHUT_WR);
-  wait_for(clients_.front()->transport()->fd(), POLLIN);
+  wait_for(clients_.front()->stream()->socket()->fd(), POLLIN);
   EXPECT_TRUE(costs_no_turns(reactor_));
   EXPECT_EQ(server_->connections(), 1U);
 }
@@ -500,7 +500,7 @@ TEST_P(LineServerOnEveryPoller, L2_OnLineMayCloseEveryConnection) {
   std::vector<UniqueFd> clients;
   for (int i = 0; i < 10; ++i) clients.push_back(connect());
   for (const UniqueFd& client : clients) put(client.fd(), "all out\nand more\n");
-  for (Connection* client : clients_) wait_for(client->transport()->fd(), POLLIN);
+  for (Connection* client : clients_) wait_for(client->stream()->socket()->fd(), POLLIN);
   turn();
   EXPECT_EQ(lines_.size(), 1U);
   expect_all_gone();

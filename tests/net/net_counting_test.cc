@@ -10,7 +10,7 @@
 #include "detent/listener.h"
 #include "support/allocations.h"
 #include "support/connected_pair.h"
-#include "support/fake_transports.h"
+#include "support/fake_streams.h"
 #include "support/kernel_double.h"
 #include "support/net_fixtures.h"
 #include "support/standard.h"
@@ -27,7 +27,7 @@ constexpr int kWarmUp = 100;
 class CountingOnEveryPoller : public NetOnEveryPoller {
  protected:
   // Each side answers what it gets, so the message goes to and fro.
-  void play(std::unique_ptr<Transport> near, std::unique_ptr<Transport> far) {
+  void play(std::unique_ptr<Stream> near, std::unique_ptr<Stream> far) {
     near_ = std::make_unique<Connection>(
         timers_, std::move(near),
         ConnectionHandlers{
@@ -55,12 +55,14 @@ class CountingOnEveryPoller : public NetOnEveryPoller {
 DETENT_ON_EVERY_POLLER(CountingOnEveryPoller);
 
 // Never takes anything at the first try.
-class ReluctantTransport final : public SocketBut {
+class ReluctantStream final : public StreamBut {
  public:
-  using SocketBut::SocketBut;
-  IoResult write(std::span<const std::byte> bytes) noexcept override {
+  using StreamBut::StreamBut;
+  Written write(std::span<const Piece> pieces, std::span<const int> descriptors) noexcept override {
     willing_ = !willing_;
-    return willing_ ? IoResult{.blocked = Blocked::until_writable} : socket_.write(bytes);
+    if (!willing_) return inner_->write(pieces, descriptors);
+    owe_room();
+    return {};
   }
 
  private:
@@ -69,15 +71,15 @@ class ReluctantTransport final : public SocketBut {
 
 TEST_P(CountingOnEveryPoller, AWarmConnectionEchoesWithoutAllocating) {
   SocketPair pair = make_tcp_pair();
-  play(adopt(std::move(pair.near)), adopt(std::move(pair.far)));
+  play(adopt(reactor_, std::move(pair.near)), adopt(reactor_, std::move(pair.far)));
   EXPECT_EQ(allocations_warm(), 0U);
   EXPECT_EQ(round_trips_, kWarmUp + kRoundTrips);
 }
 
 TEST_P(CountingOnEveryPoller, AWarmConnectionEchoesWithoutAllocatingThoughEachWriteIsQueued) {
   SocketPair pair = make_tcp_pair();
-  play(std::make_unique<ReluctantTransport>(Socket::adopt(std::move(pair.near))),
-       std::make_unique<ReluctantTransport>(Socket::adopt(std::move(pair.far))));
+  play(std::make_unique<ReluctantStream>(reactor_, adopt(reactor_, std::move(pair.near))),
+       std::make_unique<ReluctantStream>(reactor_, adopt(reactor_, std::move(pair.far))));
   EXPECT_EQ(allocations_warm(), 0U);
   EXPECT_EQ(round_trips_, kWarmUp + kRoundTrips);
 }
@@ -85,7 +87,7 @@ TEST_P(CountingOnEveryPoller, AWarmConnectionEchoesWithoutAllocatingThoughEachWr
 TEST_P(CountingOnEveryPoller, AWarmLineServerAnswersWithoutAllocating) {
   const LineServer server(timers_, Endpoint::parse("127.0.0.1:0"),
                           [](Connection& client, std::string_view) { client.write("pong\n"); });
-  Connection client(timers_, std::make_unique<Socket>(Socket::connect(server.endpoint())),
+  Connection client(timers_, make_stream(reactor_, Socket::connect(server.endpoint())),
                     {.on_data = [&](Connection& c, std::string_view) {
                       ++round_trips_;
                       c.write("ping\n");
@@ -109,7 +111,7 @@ TEST_P(CountingOnEveryPoller, AnEchoIsAWaitAReadAndAWriteForTheKernel) {
     auto stage = std::make_shared<Stage>(poller);
     Stage& s = *stage;
     s.connection = std::make_unique<Connection>(
-        s.timers, adopt(std::move(s.pair.near)),
+        s.timers, adopt(s.reactor, std::move(s.pair.near)),
         ConnectionHandlers{
             .on_data = [](Connection& c, std::string_view bytes) { c.write(bytes); }});
     const auto request = [stage] {
@@ -141,7 +143,7 @@ TEST_P(CountingOnEveryPoller, ClosingOutsideOfACallbackSetsNoKernelTimer) {
     };
     auto stage = std::make_shared<Stage>(poller);
     stage->connection = std::make_unique<Connection>(
-        stage->timers, adopt(std::move(stage->pair.near)), stage->heard.handlers());
+        stage->timers, adopt(stage->reactor, std::move(stage->pair.near)), stage->heard.handlers());
     stage->reactor.dispatch();
     return [stage] {
       stage->connection->close();

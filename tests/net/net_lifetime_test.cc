@@ -71,7 +71,8 @@ class HeldConnection final : public HeldObject {
         fd(pair.near.fd()),
         kind_(kind),
         far_(std::move(pair.far)),
-        connection_(timers, adopt(std::move(pair.near)), handlers(kind, std::move(call))) {
+        connection_(timers, adopt(timers.reactor(), std::move(pair.near)),
+                    handlers(kind, std::move(call))) {
     while (kind == Call::drained && connection_.queued() == 0) {
       connection_.write(std::string(10'000, 'x'));
     }
@@ -223,7 +224,7 @@ TEST_P(NetLifetime, L2_ACallbackMayCloseAnotherConnectionWhichIsToldLater) {
   SocketPair closing = make_socket_pair();
   put(pair_.far.fd(), "never heard, or heard before");
   put(closing.far.fd());
-  Connection other(*timers_, adopt(std::move(pair_.near)), heard_.handlers());
+  Connection other(*timers_, adopt(*reactor_, std::move(pair_.near)), heard_.handlers());
   int calls = 0;
   ConnectionHandlers handlers;
   handlers.on_data = [&](Connection&, std::string_view) {
@@ -232,7 +233,8 @@ TEST_P(NetLifetime, L2_ACallbackMayCloseAnotherConnectionWhichIsToldLater) {
     other.close();
     EXPECT_EQ(heard_.order, order);
   };
-  const Connection connection(*timers_, adopt(std::move(closing.near)), std::move(handlers));
+  const Connection connection(*timers_, adopt(*reactor_, std::move(closing.near)),
+                              std::move(handlers));
   EXPECT_TRUE(comes_to_rest(*reactor_));
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(heard_.closed.size(), 1U);
@@ -249,7 +251,7 @@ TEST_P(NetLifetime, L2_ACallbackMayDestroyItsConnectionAndTheTimerService) {
     connection.reset();
     timers_.reset();
   };
-  connection.emplace(*timers_, adopt(std::move(pair_.near)), std::move(handlers));
+  connection.emplace(*timers_, adopt(*reactor_, std::move(pair_.near)), std::move(handlers));
   turn();
   EXPECT_EQ(calls, 1);
   EXPECT_TRUE(comes_to_rest(*reactor_));
@@ -293,7 +295,7 @@ TEST_P(NetLifetime, L7_WhatACaptureAsksOfAConnectionThatGoesHasNoEffect) {
                        ++ends;
                        expect_no_effect(*going);
                      })](Connection&) {};
-  connection.emplace(*timers_, adopt(std::move(pair_.near)), std::move(handlers));
+  connection.emplace(*timers_, adopt(*reactor_, std::move(pair_.near)), std::move(handlers));
   going = &*connection;
   connection.reset();
   EXPECT_EQ(ends, 1);
@@ -347,7 +349,7 @@ TEST_P(NetLifetime, L7_WhatACaptureAsksOfAListenerThatGoesHasNoEffect) {
 class OneOfEach {
  public:
   explicit OneOfEach(TimerService& timers)
-      : connection(timers, adopt(std::move(pair_.near)), heard.handlers(true)),
+      : connection(timers, adopt(timers.reactor(), std::move(pair_.near)), heard.handlers(true)),
         listener_(timers, kAnyPort, [](const Socket&, const Endpoint&) { FAIL(); }),
         server_(timers, kAnyPort, [](Connection&, std::string_view) { FAIL(); }) {
     put(pair_.far.fd());
@@ -381,7 +383,7 @@ TEST_P(NetLifetime, L5_WithoutTheReactorNothingCanBeMade) {
   reactor_.end();
   const auto on_accept = [](const Socket&, const Endpoint&) {};
   const auto on_line = [](Connection&, std::string_view) {};
-  EXPECT_THROW(Connection(*timers_, adopt(std::move(pair_.near)), heard_.handlers()),
+  EXPECT_THROW(Connection(*timers_, adopt(timers_->reactor(), std::move(pair_.near)), {}),
                std::logic_error);
   EXPECT_THROW(Listener(*timers_, kAnyPort, on_accept), std::logic_error);
   EXPECT_THROW(LineServer(*timers_, kAnyPort, on_line), std::logic_error);

@@ -58,7 +58,7 @@ Received receive(Socket& socket, std::size_t size) {
   while (received.text.size() < size && !received.end_of_stream && !received.error) {
     if (wait_for(socket, POLLIN) == 0) break;
     std::array<std::byte, 4096> buffer;
-    const IoResult result = socket.read(buffer);
+    const Socket::Result result = socket.read(buffer);
     received.text.append(reinterpret_cast<const char*>(buffer.data()), result.size);
     received.end_of_stream = result.end_of_stream;
     received.error = result.error;
@@ -161,15 +161,15 @@ TEST_P(SocketOfEveryFamily, AcceptingWhenNobodyWaitsIsNoError) {
 TEST_P(SocketOfEveryFamily, SaysWhatItIsBlockedOn) {
   Pair pair = connected_pair(endpoint());
   std::array<std::byte, 16> buffer;
-  IoResult result = pair.client.read(buffer);
-  EXPECT_EQ(result.blocked, Blocked::until_readable);
+  Socket::Result result = pair.client.read(buffer);
+  EXPECT_TRUE(result.would_block);
   EXPECT_EQ(result.size, 0U);
   EXPECT_FALSE(result.error || result.end_of_stream);
 
   const std::string block(1 << 20, 'x');
   do result = pair.client.write(bytes_of(block));
   while (result.size > 0);
-  EXPECT_EQ(result.blocked, Blocked::until_writable);
+  EXPECT_TRUE(result.would_block);
   EXPECT_FALSE(result.error || result.end_of_stream);
 }
 
@@ -202,7 +202,7 @@ TEST_P(SocketOfEveryFamily, N3_WritingToADeadPeerIsAnErrorCodeAndNoSignal) {
 
   Pair pair = connected_pair(endpoint());
   pair.server = Socket();
-  IoResult result;
+  Socket::Result result;
   do {  // a first write over TCP may succeed; the answer to it is the reset
     result = pair.client.write(bytes_of("anybody there?"));
   } while (!result.error && wait_for(pair.client, POLLHUP) != 0);
@@ -218,10 +218,10 @@ TEST_P(SocketOfEveryFamily, N3_WritingToADeadPeerIsAnErrorCodeAndNoSignal) {
 
 TEST_P(SocketOfEveryFamily, MovingNoBytesIsNeitherAnEndNorAnError) {
   Pair pair = connected_pair(endpoint());
-  for (const IoResult& result : {pair.client.read({}), pair.client.write({})}) {
+  for (const Socket::Result& result : {pair.client.read({}), pair.client.write({})}) {
     EXPECT_EQ(result.size, 0U);
     EXPECT_FALSE(result.error || result.end_of_stream);
-    EXPECT_EQ(result.blocked, Blocked::no);
+    EXPECT_FALSE(result.would_block);
   }
 }
 

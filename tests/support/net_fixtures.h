@@ -11,6 +11,7 @@
 #include "detent/endpoint.h"
 #include "detent/reactor.h"
 #include "detent/socket.h"
+#include "detent/stream.h"
 #include "detent/timer_service.h"
 #include "support/connected_pair.h"
 #include "support/reactor_fixtures.h"
@@ -82,8 +83,9 @@ class NetOnEveryPoller : public testing::TestWithParam<std::string_view> {
                          std::to_string(++count));
 }
 
-[[nodiscard]] inline std::unique_ptr<Socket> adopt(UniqueFd fd) {
-  return std::make_unique<Socket>(Socket::adopt(std::move(fd)));
+[[nodiscard]] inline std::unique_ptr<Stream> adopt(Reactor& reactor, UniqueFd fd,
+                                                   StreamOptions options = {}, Name name = {}) {
+  return make_stream(reactor, Socket::adopt(std::move(fd)), options, name);
 }
 
 /// What a connection has told so far.

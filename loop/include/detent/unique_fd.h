@@ -28,7 +28,9 @@ class UniqueFd {
   }
   UniqueFd(const UniqueFd&) = delete;
   UniqueFd& operator=(const UniqueFd&) = delete;
-  ~UniqueFd() { reset(); }
+  ~UniqueFd() {
+    if (fd_ >= 0) reset();
+  }
 
   /// The descriptor, or -1. Ownership stays here.
   [[nodiscard]] int fd() const noexcept { return fd_; }

@@ -3,7 +3,7 @@
 /// Bytes that wait to be written, in order.
 ///
 ///     queue.append("hello");
-///     queue.take(transport.write(std::as_bytes(std::span(queue.front()))).size);
+///     queue.take(socket.write(std::as_bytes(std::span(queue.front()))).size);
 #pragma once
 
 #include <cstddef>

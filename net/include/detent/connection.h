@@ -2,17 +2,18 @@
 /// \file
 /// One stream to one peer: calls you with the bytes that arrive, and sends what you write in order.
 ///
-///     detent::Connection connection(timers, std::make_unique<detent::Socket>(std::move(socket)),
+///     detent::Connection connection(timers, detent::make_stream(reactor, std::move(socket)),
 ///         {.on_data = [](detent::Connection& c, std::string_view bytes) { c.write(bytes); },
 ///          .on_closed = [&](detent::Connection&, std::error_code e) { forget(e); }});
 ///     connection.write("hello\n");
 ///
-/// It uses a Transport: a TCP or unix Socket, or one that encrypts.
+/// It uses a Stream: over a TCP or unix socket, a pipe, or one that you write.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -23,8 +24,9 @@
 #include "detent/handle.h"
 #include "detent/name.h"
 #include "detent/reactor.h"
-#include "detent/socket.h"
+#include "detent/stream.h"
 #include "detent/timer_service.h"
+#include "detent/unique_fd.h"
 
 namespace detent {
 
@@ -41,46 +43,33 @@ struct ConnectionHandlers {
   /// The system has taken all queued bytes. Comes also when writing has failed while reading is
   /// paused, so that you can resume reading to the end. Else it does not come after finish().
   Callback<void(Connection&)> on_drained = {};
-  /// The connection is over and its descriptor closed. There is no error when both sides had
-  /// finished, or when close() was called without one. Comes once and last, never from inside a
-  /// call of a member function. Does not come when the Connection is destroyed first.
+  /// The connection is over and its stream closed. There is no error when both sides had finished,
+  /// or when close() was called without one. Comes once and last, never from inside a call of a
+  /// member function. Does not come when the Connection is destroyed first.
   Callback<void(Connection&, std::error_code)> on_closed = {};
-};
-
-struct ConnectionOptions {
-  /// How many bytes it reads in one turn at most; it reads the rest in the next. At least 1.
-  std::size_t bytes_per_turn = 1'048'576;
 };
 
 /// What connections of one kind have in common. All clients of a server share one, in a
 /// CallbackOwner.
 struct ConnectionKind {
   ConnectionHandlers handlers = {};
-  ConnectionOptions options = {};
   Name name = {};
 };
 
 /// Lives on its loop's thread. Destroy it before the TimerService and the loop. Destroying it
-/// closes the descriptor and drops what was not sent. The socket may still be connecting: writes
-/// wait, and on_closed reports a failure. When its loop is gone, it does nothing any more.
-///
-/// The constructors throw std::invalid_argument for a null transport and for an option of 0. They
-/// throw LimitReached when the poller takes no more descriptors, and std::system_error when it
-/// refuses this one. A transport without a descriptor is no error here: on_closed reports why it
-/// has none.
-class Connection {
+/// closes the stream and drops what was not sent. The stream may still be connecting: writes wait,
+/// and on_closed reports a failure. When its loop is gone, it does nothing any more.
+class Connection : private Stream::User {
  public:
-  /// `transport` may be ready or connecting.
-  Connection(TimerService& timers, std::unique_ptr<Transport> transport,
-             ConnectionHandlers handlers, Name name = {});
-  Connection(TimerService& timers, std::unique_ptr<Transport> transport, ConnectionOptions options,
-             ConnectionHandlers handlers, Name name = {});
+  /// `stream` has not been started. std::invalid_argument when it is null.
+  Connection(TimerService& timers, std::unique_ptr<Stream> stream, ConnectionHandlers handlers,
+             Name name = {});
   /// One of many connections of a kind.
-  Connection(TimerService& timers, std::unique_ptr<Transport> transport,
+  Connection(TimerService& timers, std::unique_ptr<Stream> stream,
              const CallbackOwner<ConnectionKind>& kind);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection();
+  ~Connection() override;
 
   /// Sends the bytes, or queues what cannot be sent now; keeps the order and drops nothing. False,
   /// without effect, when this direction is over. Then the peer has gone, a write has failed (even
@@ -95,24 +84,23 @@ class Connection {
   void finish();
   /// Ends it at once and drops the queued bytes. on_closed will get `reason`. Idempotent.
   void close(std::error_code reason = {});
-  [[nodiscard]] bool is_open() const noexcept {
-    return transport_ != nullptr && !kind_.has_ended();
-  }
+  [[nodiscard]] bool is_open() const noexcept { return stream_ != nullptr && !kind_.has_ended(); }
 
   /// Calls no on_data and no on_end until resume_reading(). Meanwhile the system holds the peer
   /// back.
   void pause_reading();
   void resume_reading();
 
-  /// See Socket::set_no_delay. not_connected when the connection is over.
+  /// See Socket::set_no_delay. operation_not_supported when the stream has no socket, not_connected
+  /// when the connection is over.
   std::error_code set_no_delay(bool on);
 
-  /// The transport, for its own functions; null when the connection is over.
-  [[nodiscard]] Transport* transport() const noexcept { return transport_.get(); }
+  /// The stream, for its addresses and its socket; null when the connection is over.
+  [[nodiscard]] Stream* stream() const noexcept { return stream_.get(); }
 
  protected:
   /// For a server whose clients derive from this: its handlers call the user's callbacks by tell().
-  Connection(Reactor& reactor, std::unique_ptr<Transport> transport,
+  Connection(Reactor& reactor, std::unique_ptr<Stream> stream,
              const CallbackOwner<ConnectionKind>& kind, bool handlers_are_users);
 
   /// Calls a user's callback if it is not empty, tells the observers, and counts the call.
@@ -150,13 +138,17 @@ class Connection {
     explicit operator bool() const noexcept { return static_cast<bool>(kind); }
   };
 
-  Watch watch();
-  std::size_t on_ready(Ready ready);
-  void serve(Ready ready, const Served& served);
-  void give_held_input(const Served& served);
-  void read_some(const Served& served);
-  [[nodiscard]] std::size_t left_to_read(const Served& served) noexcept;
-  void on_peer_end(const Served& served);
+  void on_bytes(std::span<const std::byte> bytes, std::span<UniqueFd> descriptors) final;
+  void on_room() final;
+  void on_end() final;
+  void on_error(std::error_code error) final;
+  void on_return();
+
+  template <class Event>
+  void serve_counted(Event event);
+  template <class Event>
+  std::size_t serve(Event& event);
+  void after_throw();
   template <class Handler, class... Args>
   void call(Handler& handler, Args&&... args) {
     if (handlers_are_users_) {
@@ -165,15 +157,15 @@ class Connection {
       handler(*this, std::forward<Args>(args)...);
     }
   }
-  void flush();
+  void give_held_input(const Served& served);
   void tell_drained(const Served& served);
   void send_end();
-  void on_write_result(const IoResult& result, std::size_t asked);
   void on_write_error(std::error_code error);
   void end(std::error_code reason);
+  void drop_stream() noexcept;
   void report(const Served& served);
   void come_back();
-  void update_interest();
+  void update_wants();
   [[nodiscard]] bool usable(const char* call) const;
   [[nodiscard]] bool wants_to_read() const noexcept {
     return !reading_paused_ && held_ != Held::until_told && !peer_ended_;
@@ -183,27 +175,21 @@ class Connection {
   Reactor& reactor_;
   ServiceLink link_;  // says whether the reactor still lives
   CallbackOwner<ConnectionKind> kind_;
-  std::unique_ptr<Transport> transport_;  // null: over
+  std::unique_ptr<Stream> stream_;  // null: over
   ByteQueue queue_;
   std::error_code reason_;    // why the connection, or writing, is over
-  Served* served_ = nullptr;  // the innermost event in progress, or null
-  Blocked read_blocked_ = Blocked::until_readable;
-  Blocked write_blocked_ = Blocked::no;
+  Served* served_ = nullptr;  // the event in progress, or null
   Side writing_ = Side::open;
   bool handlers_are_users_;
   bool finished_ = false;  // finish() was called
   bool drained_ = false;   // on_drained is due: the queue is empty, or a write failed
   bool reading_paused_ = false;
   Held held_ = Held::no;
-  bool may_hold_more_ = false;  // the transport, without announcing it: the last read was full
+  bool wants_bytes_ = true;  // as the stream was told
   bool peer_ended_ = false;
   bool comes_back_ = false;
   bool reported_ = false;
-  Interest interest_ = {.readable = true};  // the watch's; compared at each read and write
-  Watch watch_;
-  Handle later_;                 // made by come_back()
-  std::uint64_t read_turn_ = 0;  // the turn in which read_in_turn_ bytes were read
-  std::size_t read_in_turn_ = 0;
+  Handle later_;  // made by come_back()
 };
 
 }  // namespace detent

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 /// \file
-/// The exception when a Connection cannot be made for want of descriptors or memory.
+/// The exception when a stream cannot be made for want of descriptors or memory.
 ///
 ///     [&](detent::Socket socket, const detent::Endpoint&) {
 ///       clients.push_back(make_client(std::move(socket)));  // may throw LimitReached: leave it

@@ -23,13 +23,14 @@
 #include "detent/framing.h"
 #include "detent/listener.h"
 #include "detent/name.h"
+#include "detent/stream.h"
 #include "detent/timer_service.h"
 
 namespace detent {
 
 struct LineServerOptions {
   ListenerOptions listener = {};
-  ConnectionOptions connection = {};  ///< Of each client.
+  StreamOptions stream = {};  ///< Of each client.
   /// Without the line's end. The server disconnects a client that sends a longer line, with
   /// message_size in on_closed. Other clients do not notice.
   std::size_t max_line_length = 65'536;
@@ -87,7 +88,7 @@ class LineServer {
   using Clients = std::list<std::unique_ptr<Client>>;
 
   static Handlers checked(Handlers handlers);
-  static ConnectionKind make_kind(ConnectionOptions options, Name name);
+  static ConnectionKind make_kind(Name name);
   Client& add_client(Socket socket);
   void accept(Socket socket, const Endpoint& peer);
 

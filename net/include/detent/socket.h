@@ -6,7 +6,8 @@
 ///     auto socket = detent::Socket::connect(detent::Endpoint::parse(address));
 ///     wait_until_writable(socket);                        // with a watch, or poll(2)
 ///     if (std::error_code error = socket.take_error()) report(error);
-///     detent::IoResult result = socket.write(bytes);      // result.size of them are on their way
+///     detent::Socket::Result result = socket.write(bytes);  // result.size of them are on their
+///     way
 ///
 /// Setting up throws std::system_error, whose text names the call and the endpoint. Errors that any
 /// connection may have (refused, reset, would block) are return values.
@@ -19,54 +20,10 @@
 #include <utility>
 
 #include "detent/endpoint.h"
+#include "detent/piece.h"
 #include "detent/unique_fd.h"
 
 namespace detent {
-
-/// Whether to repeat a call later, and what fd() must become first. A TLS read may have to wait
-/// until it can write.
-enum class Blocked : std::uint8_t { no, until_readable, until_writable };
-
-/// The result of a read or a write. One of the four is set; none of them after moving 0 bytes.
-struct IoResult {
-  std::size_t size = 0;        ///< How many bytes were moved.
-  std::error_code error = {};  ///< This direction of the connection is over.
-  bool end_of_stream = false;  ///< The peer will send no more; writing may still be possible.
-  Blocked blocked = Blocked::no;
-};
-
-/// A stream of bytes over one non-blocking descriptor. Implement it to put TLS below a Connection.
-/// It never waits. Use it from one thread.
-class Transport {
- public:
-  Transport(const Transport&) = delete;
-  Transport& operator=(const Transport&) = delete;
-  virtual ~Transport() = default;
-
-  /// Reads what is there, up to the size of `bytes`. After a call that fills `bytes`, call again:
-  /// more may be there without fd() being ready. After a shorter one, fd() announces the next
-  /// bytes.
-  [[nodiscard]] virtual IoResult read(std::span<std::byte> bytes) noexcept = 0;
-
-  /// Writes what there is room for, from the beginning of `bytes`. When it is blocked, call it
-  /// again with the same bytes first. Never raises SIGPIPE.
-  [[nodiscard]] virtual IoResult write(std::span<const std::byte> bytes) noexcept = 0;
-
-  /// Says that no more will be written. The peer reads to the end, and its answers can still be
-  /// read here. When it is blocked, call it again. Repeating it is harmless.
-  [[nodiscard]] virtual IoResult shutdown_write() noexcept = 0;
-
-  /// The descriptor to watch. The transport owns it; -1 when it is empty.
-  [[nodiscard]] virtual int fd() const noexcept = 0;
-
-  /// See Socket::set_no_delay. operation_not_supported, unless overridden.
-  virtual std::error_code set_no_delay(bool on) noexcept;
-
- protected:
-  Transport() = default;
-  Transport(Transport&&) = default;
-  Transport& operator=(Transport&&) = default;
-};
 
 struct ListenOptions {
   int backlog = 4096;         ///< Connections not yet accepted. The kernel lowers it to its limit.
@@ -88,13 +45,21 @@ struct AcceptResult;
 
 /// Owns one stream socket, which is non-blocking and close-on-exec. Move-only; a moved-from socket
 /// is empty, and its calls answer bad_file_descriptor.
-class Socket final : public Transport {
+class Socket {
  public:
+  /// The result of a read or a write. One of the four is set; none of them after moving 0 bytes.
+  struct Result {
+    std::size_t size = 0;        ///< How many bytes were moved.
+    std::error_code error = {};  ///< This direction of the connection is over.
+    bool end_of_stream = false;  ///< The peer will send no more; writing may still be possible.
+    bool would_block = false;    ///< Try again when the socket is readable, or writable.
+  };
+
   /// Empty.
   Socket() noexcept = default;
   Socket(Socket&& other) noexcept;
   Socket& operator=(Socket&& other) noexcept;
-  ~Socket() override = default;
+  ~Socket() = default;
 
   /// Listens at `endpoint`; port 0 lets the kernel choose one, see local_endpoint(). Closing the
   /// socket leaves a unix path. std::system_error names socket, setsockopt, bind or listen.
@@ -123,10 +88,24 @@ class Socket final : public Transport {
   /// connection is lost, others that the program or the machine is at its limit.
   [[nodiscard]] AcceptResult accept();
 
-  [[nodiscard]] IoResult read(std::span<std::byte> bytes) noexcept override;
-  [[nodiscard]] IoResult write(std::span<const std::byte> bytes) noexcept override;
-  [[nodiscard]] IoResult shutdown_write() noexcept override;
-  [[nodiscard]] int fd() const noexcept override { return fd_.fd(); }
+  /// Reads what is there, up to the size of `bytes`.
+  [[nodiscard]] Result read(std::span<std::byte> bytes) noexcept;
+  /// The same with the descriptors that a unix socket's peer sent with these bytes. Give it the
+  /// room for them, at most 253; it becomes the part that is filled. The system closes those for
+  /// which there is no room.
+  [[nodiscard]] Result read_with_descriptors(std::span<std::byte> bytes,
+                                             std::span<UniqueFd>& descriptors) noexcept;
+  /// Writes what there is room for, from the beginning of `bytes`. Never raises SIGPIPE.
+  [[nodiscard]] Result write(std::span<const std::byte> bytes) noexcept;
+  /// The same with several pieces in one system call, as far as they are no more than 64, and with
+  /// descriptors, which go with the first byte. A socket that is not unix returns
+  /// operation_not_supported for descriptors.
+  [[nodiscard]] Result write_pieces(std::span<const Piece> pieces,
+                                    std::span<const int> descriptors = {}) noexcept;
+  /// Says that no more will be written. The peer reads to the end, and its answers can still be
+  /// read here. Would block while connecting. Repeating it is harmless.
+  [[nodiscard]] Result shutdown_write() noexcept;
+  [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
 
   /// Returns the pending error, if any, and clears it: the result of `connect`, or the reason for
@@ -143,8 +122,10 @@ class Socket final : public Transport {
   /// Whether to send small writes at once: tcp(7), TCP_NODELAY. It is on by default. Off, an answer
   /// in two writes would wait for the peer's delayed acknowledgement (40 ms). A unix socket has no
   /// such option and returns operation_not_supported, which you may ignore.
-  std::error_code set_no_delay(bool on) noexcept override;
+  std::error_code set_no_delay(bool on) noexcept;
 
+  /// Closes it so that a TCP peer gets a reset.
+  void reset() noexcept;
   /// Gives the descriptor to the caller and leaves the socket empty.
   [[nodiscard]] UniqueFd release() noexcept;
 

@@ -16,7 +16,7 @@
 ///     next_turn(), in the order of the calls.
 ///  5. Descriptor callbacks run in the poller's order, timers when their alarm's turn comes.
 ///  6. Functions run that were deferred before this phase began.
-///  7. The numbers of ended registrations become reusable.
+///  7. The numbers of ended registrations become reusable; retired objects are destroyed.
 ///
 /// What a phase schedules for itself runs in the next turn, and each phase has a budget. So nothing
 /// can lock the loop up. An exception ends the turn at once; the next turn does the rest.
@@ -38,6 +38,7 @@
 #include "detent/observer.h"
 #include "detent/poller.h"
 #include "detent/poster.h"
+#include "detent/retirable.h"
 #include "detent/watch.h"
 
 namespace detent {
@@ -178,6 +179,14 @@ class Reactor final : private HandleOwner {
     const Observed around(*this, describe());
     return function();
   }
+  /// For a source that makes callbacks in an event of another source, which does not count them:
+  /// adds them to Counters::callbacks, and to what run_once returns.
+  void add_callbacks(std::size_t more) noexcept;
+  /// For a source: destroys `object`, which may be running a function of its own, in phase 7 of
+  /// this turn; if an exception ends the turn, in that of the next. Outside of a turn, destroys it
+  /// at once. Its destructor may retire others. Null is legal. On another thread it ends the
+  /// program with a message.
+  void retire(std::unique_ptr<Retirable> object) noexcept;
   /// For a source: throws std::logic_error that names `call` on another thread or in a forked
   /// child.
   void check_thread(const char* call) const;
@@ -220,7 +229,6 @@ class Reactor final : private HandleOwner {
   [[gnu::always_inline]] Watch add(int fd, Interest interest, Callback<void(Ready)>&& on_ready,
                                    const Name& name, bool is_source);
   Watch add_source(int fd, Callback<void(Ready)> serve, const Name& name);
-  void add_callbacks(std::size_t more) noexcept;
   void call_source_again(Ready ready);
   void set_interest(HandlerId id, Interest interest);
   void set_paused(HandlerId id, bool paused);

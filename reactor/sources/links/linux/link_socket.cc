@@ -58,11 +58,7 @@ ssize_t receive(int fd, std::span<std::byte> buffer, sockaddr_nl& sender) {
   message.msg_namelen = sizeof sender;
   message.msg_iov = &room;
   message.msg_iovlen = 1;
-  ssize_t size = 0;
-  do {
-    size = ::recvmsg(fd, &message, MSG_TRUNC);
-  } while (size == -1 && errno == EINTR);
-  return size;
+  return sys::retry_interrupted([&] { return ::recvmsg(fd, &message, MSG_TRUNC); });
 }
 
 }  // namespace
@@ -72,11 +68,8 @@ LinkSocket::LinkSocket(int receive_buffer, std::size_t first_size)
 
 void LinkSocket::ask() {
   const Question question;
-  ssize_t sent = 0;
-  do {
-    sent = ::send(fd_.fd(), &question, sizeof question, 0);
-  } while (sent == -1 && errno == EINTR);
-  if (sent == -1) sys::fail("Links: send(RTM_GETLINK)");
+  const auto send = [&] { return ::send(fd_.fd(), &question, sizeof question, 0); };
+  if (sys::retry_interrupted(send) == -1) sys::fail("Links: send(RTM_GETLINK)");
 }
 
 bool LinkSocket::is_empty() const {
