@@ -16,7 +16,7 @@ class XorStream final : public detent::Stream, private detent::Stream::User {
   XorStream(std::unique_ptr<detent::Stream> inner, std::byte key)
       : inner_(std::move(inner)), key_(key) {}
 
-  void start(User& user) override {
+  void start(detent::Stream::User& user) override {
     user_ = &user;
     inner_->start(*this);
   }
@@ -53,6 +53,6 @@ class XorStream final : public detent::Stream, private detent::Stream::User {
 
   std::unique_ptr<detent::Stream> inner_;
   std::byte key_;
-  User* user_ = nullptr;
+  detent::Stream::User* user_ = nullptr;
   std::vector<std::byte> changed_;
 };

@@ -80,12 +80,10 @@ TEST_P(PipeStreamOnEveryPoller, N3_OneThatOnlyWritesTellsAnErrorWhenItsReaderHas
     user_ = Recorder();
     SocketPair pipe = make_pipe();
     start({}, std::move(pipe.far));
-    user_.then = [&](char event) {
-      if (event == 'r') EXPECT_TRUE(write("more").error);
-    };
-    if (full) EXPECT_LT(write(std::string(1'000'000, 'x')).size, 1'000'000U);
+    user_.then = [&](char event) { EXPECT_TRUE(event != 'r' || write("more").error); };
+    EXPECT_TRUE(!full || write(std::string(1'000'000, 'x')).size < 1'000'000U);
     pipe.near.reset();
-    if (!full) EXPECT_EQ(write("nobody hears").error, std::errc::broken_pipe);
+    EXPECT_TRUE(full || write("nobody hears").error == std::errc::broken_pipe);
     EXPECT_TRUE(run_until([&] { return user_.count('x') == 1; }));
     EXPECT_EQ(user_.error, std::errc::broken_pipe);
     EXPECT_TRUE(comes_to_rest(reactor_));

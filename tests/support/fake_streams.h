@@ -25,7 +25,7 @@ class StreamBut : public Stream, protected Stream::User {
   StreamBut(Reactor& reactor, std::unique_ptr<Stream> inner)
       : reactor_(reactor), inner_(std::move(inner)) {}
 
-  void start(User& user) override {
+  void start(Stream::User& user) override {
     user_ = &user;
     inner_->start(*this);
   }
@@ -74,7 +74,7 @@ class StreamBut : public Stream, protected Stream::User {
 
   Reactor& reactor_;
   std::unique_ptr<Stream> inner_;
-  User* user_ = nullptr;
+  Stream::User* user_ = nullptr;
   Handle later_;
 };
 

@@ -141,8 +141,8 @@ class StreamContract
   INSTANTIATE_TEST_SUITE_P(                                                                        \
       prefix, StreamContract,                                                                      \
       testing::Combine(testing::ValuesIn(::detent::poller_names()), testing::Values(__VA_ARGS__)), \
-      [](const auto& info) {                                                                       \
-        return std::string(std::get<0>(info.param)) + '_' + std::get<1>(info.param)->name;         \
+      [](const auto& of) {                                                                         \
+        return std::string(std::get<0>(of.param)) + '_' + std::get<1>(of.param)->name;             \
       })
 
 }  // namespace detent::testing_support
