@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace detent {
@@ -17,6 +18,15 @@ std::string message(int lost, int other) {
       "Reactor: descriptor " + std::to_string(lost) + ", which ends the loop's sleep, was closed ";
   if (other == -1) return beginning + "by other code, and none is left";
   return beginning + "by other code; the loop goes on with " + std::to_string(other);
+}
+
+// An event behind this one, of the same wait, may have ended the registration.
+void remove_if_registered(Poller& poller, int fd) {
+  try {
+    poller.remove(fd);
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+  }
 }
 
 }  // namespace
@@ -38,7 +48,7 @@ void LoopWakeup::go_on_with_one(Poller& poller, HandlerId id, Ready ready) {
   first_ = second_ = other;
 
   const bool registered = (!lost_spare || kWatchesBoth) && !ready.invalid;
-  if (registered) poller.remove(lost);
+  if (registered) remove_if_registered(poller, lost);
   if (!lost_spare && !kWatchesBoth) poller.add(other, interest(poller), id);
   throw std::logic_error(message(lost, other));
 }

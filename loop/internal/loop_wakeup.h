@@ -36,7 +36,7 @@ class LoopWakeup {
   /// Handles an event with this `id`: clears the signals. When it finds a descriptor lost, uses the
   /// other for both from then on, and throws std::logic_error once.
   void heard(Poller& poller, HandlerId id, Ready ready) {
-    if (ready.invalid || !is_whole()) [[unlikely]]
+    if (ready.invalid ? is_news() : !is_whole()) [[unlikely]]
       go_on_with_one(poller, id, ready);
   }
   /// Clears the signals, so that the watched descriptor is not readable. False if none came.
@@ -55,6 +55,8 @@ class LoopWakeup {
   // Whether the poller has to watch both from the beginning.
   static const bool kWatchesBoth;
 
+  // Where the poller watches both, two events of one wait may show one loss.
+  [[nodiscard]] bool is_news() noexcept { return !kWatchesBoth || spare_ || !is_whole(); }
   [[noreturn]] void go_on_with_one(Poller& poller, HandlerId id, Ready ready);
 
   UniqueFd watched_;
