@@ -14,7 +14,7 @@ namespace {
 bool is_pending() noexcept {
   sigset_t pending;
   ::sigpending(&pending);
-  return ::sigismember(&pending, SIGPIPE) == 1;
+  return sigismember(&pending, SIGPIPE) == 1;
 }
 
 }  // namespace
@@ -23,10 +23,10 @@ bool is_pending() noexcept {
 ssize_t write_without_sigpipe(int fd, IoParts& parts) noexcept {
   sigset_t pipe_signal;
   sigset_t before;
-  ::sigemptyset(&pipe_signal);
-  ::sigaddset(&pipe_signal, SIGPIPE);
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
   ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const bool was_blocked = ::sigismember(&before, SIGPIPE) == 1;
+  const bool was_blocked = sigismember(&before, SIGPIPE) == 1;
   const bool was_pending = was_blocked && is_pending();
   const ssize_t size = ::writev(fd, parts.data(), static_cast<int>(parts.count()));
   const sys::KeepErrno keep;

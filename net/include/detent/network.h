@@ -8,8 +8,8 @@
 ///         });
 ///     detent::Handle attempt = network.connect(reactor, acceptor->local(), {}, on_connected);
 ///
-/// A server or client takes a Network&, so that a test can give it a simulated one. Listener and
-/// LineServer are made of this: use them unless you write such a type yourself.
+/// A type of yours that takes a Network& can be given a simulated one in a test. Listener and
+/// LineServer accept from the kernel by themselves.
 #pragma once
 
 #include <cstddef>
