@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
+
 #include "detent/signals.h"
 #include "support/child_program.h"
 #include "support/errors.h"
@@ -132,14 +134,17 @@ TEST_P(SignalsAndForkOnEveryPoller, M1_AForkedChildMayHaveItsOwn) {
 
 TEST_P(SignalsAndForkOnEveryPoller, M1_AChildForkedWhileOtherThreadsHandleSignalsMayHaveItsOwn) {
   const Handle watch = signals_.watch({SIGUSR1}, [](const CaughtSignal&) {});
-  std::atomic<bool> is_over = false;
-  const std::jthread busy([&] {
-    while (!is_over) ::raise(SIGUSR1);
+  // What a sanitizer does when a thread begins has locks, which a child of that moment never gets.
+  std::promise<void> began;
+  const std::jthread busy([&](const std::stop_token& stop) {
+    ::raise(SIGUSR1);
+    began.set_value();
+    while (!stop.stop_requested()) ::raise(SIGUSR1);
   });
+  began.get_future().wait();
   for (int i = 0; i < 10; ++i) {
     EXPECT_TRUE(holds_in_a_forked_child([] { expect_a_loop_works(); }));
   }
-  is_over = true;
 }
 
 TEST_P(SignalsAndForkOnEveryPoller, M1_AForkedChildDoesNotBlockWhatItsParentsLoopCannotTakeYet) {
