@@ -348,6 +348,8 @@ void storm(pthread_t thread, int real_time, const std::atomic<bool>& is_over) {
   while (!is_over && std::chrono::steady_clock::now() < at_most_until) {
     ::pthread_kill(thread, SIGUSR1);
     ::pthread_sigqueue(thread, real_time, {});
+    // There the handler cannot hold signals back, so they would leave the loop no time.
+    if (kSignalsAreDelayed) std::this_thread::sleep_for(100us);
   }
   sigval last = {};
   last.sival_int = 1;
