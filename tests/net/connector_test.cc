@@ -205,7 +205,7 @@ TEST_F(ConnectorLogic, N9_BeforeNoMoreItWaitsForMoreAddresses) {
   clock_.advance(1h);
   add({1});
   network_.fail(0, std::errc::connection_refused);
-  clock_.advance(1h);
+  turn();
   EXPECT_EQ(outcome_.count(), 0U);
   add({2});
   EXPECT_EQ(network_.begun, (Ports{1, 2}));
