@@ -263,6 +263,14 @@ TEST_F(ConnectorLogic, N9_AfterMaxWaitItIsTimedOutAndAllIsTakenBack) {
   EXPECT_EQ(network_.begun, (Ports{1, 2, 3}));
 }
 
+TEST_F(ConnectorLogic, N9_MaxWaitThatEndsJustAfterNoMoreIsTheOnlyError) {
+  const Timer first = timers_->after(400ms, [&] { no_more(); });
+  make_connector({.max_wait = 400ms});
+  clock_.advance(1s);
+  ASSERT_EQ(outcome_.count(), 1U);
+  EXPECT_EQ(outcome_.errors.at(0), NetError::connect_timed_out);
+}
+
 TEST_F(ConnectorLogic, N9_AnAnswerEndsMaxWait) {
   make_connector({.max_wait = 400ms});
   add({1});
