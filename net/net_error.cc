@@ -15,8 +15,15 @@ class NetCategory final : public std::error_category {
         return "too many clients";
       case NetError::too_many_clients_of_address:
         return "too many clients of one address";
+      case NetError::connect_timed_out:
+        return "connecting took too long";
     }
     return "unknown error " + std::to_string(code);
+  }
+  // So that a user who does not ask which limit it was finds it as the system's own.
+  [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
+    if (code == static_cast<int>(NetError::connect_timed_out)) return std::errc::timed_out;
+    return {code, *this};
   }
 };
 

@@ -10,6 +10,7 @@
 #include "detent/byte_queue.h"
 #include "detent/callback_owner.h"
 #include "detent/connection.h"
+#include "detent/connector.h"
 #include "detent/drop.h"
 #include "detent/endpoint.h"
 #include "detent/framing.h"
@@ -412,6 +413,23 @@ TEST_F(HeadersPageNet, N9_ANetworkListensAndConnects) {
       });
   detent::Handle attempt = network.connect(reactor, acceptor->local(), {}, on_connected);
   EXPECT_TRUE(run_until(reactor, [&] { return streams == 2; }));
+}
+
+TEST_F(HeadersPageNet, N9_AConnectorFindsTheAddressThatAnswers) {
+  const Socket listening = Socket::listen(Endpoint::parse("127.0.0.1:0"));
+  const std::array endpoints = {Endpoint::parse("unix:/nonexistent/socket"),
+                                listening.local_endpoint()};
+  std::unique_ptr<Stream> served;
+  const auto serve = [&](std::unique_ptr<Stream> stream) { served = std::move(stream); };
+  const auto report = [](std::error_code error) { ADD_FAILURE() << error.message(); };
+  detent::Connector connector(timers,
+                              [&](std::unique_ptr<detent::Stream> stream, std::error_code error) {
+                                error ? report(error) : serve(std::move(stream));
+                              });
+  connector.add(endpoints);  // may be called again, as a resolver finds more
+  connector.no_more();
+  EXPECT_TRUE(run_until(reactor, [&] { return served != nullptr; }));
+  EXPECT_EQ(served->peer(), listening.local_endpoint());
 }
 
 TEST(HeadersPage, N1_AnEndpointIsReadAndWritten) {

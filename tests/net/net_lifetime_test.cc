@@ -6,6 +6,7 @@
 #include <span>
 
 #include "detent/connection.h"
+#include "detent/connector.h"
 #include "detent/line_server.h"
 #include "detent/listener.h"
 #include "support/connected_pair.h"
@@ -200,9 +201,42 @@ struct LineServerActor final : NetActor {
   }
 };
 
+// One that waits for an address until it is due.
+class HeldConnector final : public HeldObject {
+ public:
+  HeldConnector(std::set<HeldObject*>& all, TimerService& timers, Endpoint peer,
+                Callback<void()> call)
+      : HeldObject(all),
+        link_(timers.reactor().link()),
+        peer_(std::move(peer)),
+        connector_(timers, [call = std::move(call)](const std::unique_ptr<Stream>&,
+                                                    std::error_code) mutable { call(); }) {}
+
+  void make_due() override { connector_.add(peer_); }
+  [[nodiscard]] bool active() const override { return link_.owner() != nullptr; }
+
+ private:
+  ServiceLink link_;
+  Endpoint peer_;
+  Connector connector_;
+};
+
+struct ConnectorActor final : NetActor {
+  static constexpr const char* kName = "Connector";
+  using NetActor::NetActor;
+  std::unique_ptr<Held> add(Callback<void()> call) override {
+    return std::make_unique<HeldConnector>(objects_, *timers_, listening_.local_endpoint(),
+                                           std::move(call));
+  }
+
+ private:
+  Socket listening_ = Socket::listen(unused_name());
+};
+
 using OfNet = testing::Types<ConnectionActor<Call::data>, ConnectionActor<Call::end>,
                              ConnectionActor<Call::drained>, ConnectionActor<Call::closed_by_peer>,
-                             ConnectionActor<Call::closed_by_us>, ListenerActor, LineServerActor>;
+                             ConnectionActor<Call::closed_by_us>, ListenerActor, LineServerActor,
+                             ConnectorActor>;
 INSTANTIATE_TYPED_TEST_SUITE_P(OnEveryPoller, Lifetimes, OfNet, ActorNames);
 INSTANTIATE_TYPED_TEST_SUITE_P(OnEveryPoller, LifetimesOfCaptures, OfNet, ActorNames);
 

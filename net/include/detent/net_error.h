@@ -17,6 +17,7 @@ namespace detent {
 enum class NetError {
   too_many_clients = 1,         ///< ListenerOptions::max_clients
   too_many_clients_of_address,  ///< ListenerOptions::clients_per_address
+  connect_timed_out,            ///< ConnectorOptions::max_wait; equals std::errc::timed_out
 };
 
 [[nodiscard]] const std::error_category& net_category() noexcept;
