@@ -33,7 +33,7 @@ bool is_socket(const std::string& path) noexcept {
 
 }  // namespace
 
-PathLock::PathLock(const std::string& path) : path_(path), name_(path + ".lock") {
+PathLock::PathLock(const std::string& path) : path_(path), name_(path + ".detent-lock") {
   while (lock()) {
     if (is_at_its_name()) return;
   }

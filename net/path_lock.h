@@ -11,7 +11,8 @@
 
 namespace detent {
 
-/// A lock on the file PATH.lock, which exists for as long. Between bind(2) and listen(2) a socket
+/// A lock on the file PATH.detent-lock, which exists for as long. (PATH.lock may be the program's
+/// own.) Between bind(2) and listen(2) a socket
 /// looks dead. Without the lock, of two programs that start together one would remove the socket of
 /// the other, and both would seem to listen.
 class PathLock {

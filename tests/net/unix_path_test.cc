@@ -148,17 +148,18 @@ TEST_F(UnixPath, N8_ASocketOfAnotherTypeIsRemovedOnlyWhenItIsDead) {
 
 TEST_F(UnixPath, N8_WhileAnotherBeginsToListenAStarterGetsAddressInUse) {
   leave_dead_socket();
-  const UniqueFd other(::open((file() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const UniqueFd other(
+      ::open((file() + ".detent-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   ASSERT_EQ(::flock(other.fd(), LOCK_EX), 0);
   EXPECT_EQ(error_of_listening(), std::errc::address_in_use);
-  EXPECT_EQ(files(), (std::set<std::string>{"socket", "socket.lock"}));
+  EXPECT_EQ(files(), (std::set<std::string>{"socket", "socket.detent-lock"}));
   ASSERT_EQ(::flock(other.fd(), LOCK_UN), 0);
   EXPECT_FALSE(error_of_listening()) << "a lock file that was left behind is no lock";
 }
 
 TEST_F(UnixPath, N8_TheLockOfAFileThatAnotherHasReplacedMeanwhileIsNone) {
   leave_dead_socket();
-  const std::string lock = file() + ".lock";
+  const std::string lock = file() + ".detent-lock";
   UniqueFd other;
   before_flock = [&] {
     std::filesystem::remove(lock);
@@ -171,9 +172,18 @@ TEST_F(UnixPath, N8_TheLockOfAFileThatAnotherHasReplacedMeanwhileIsNone) {
 
 TEST_F(UnixPath, N8_AFileOfAnotherThatHasTheLocksNameIsLeft) {
   leave_dead_socket();
-  std::ofstream(file() + ".lock") << "4711";
+  std::ofstream(file() + ".detent-lock") << "4711";
   EXPECT_FALSE(error_of_listening());
-  EXPECT_EQ(std::filesystem::file_size(file() + ".lock"), 4U);
+  EXPECT_EQ(std::filesystem::file_size(file() + ".detent-lock"), 4U);
+}
+
+// Many programs lock PATH.lock before they listen at PATH, as display servers do.
+TEST_F(UnixPath, N8_ALockThatTheProgramItselfKeepsBesideThePathIsNoneOfOurs) {
+  leave_dead_socket();
+  const UniqueFd own(::open((file() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::flock(own.fd(), LOCK_EX), 0);
+  EXPECT_FALSE(error_of_listening());
+  EXPECT_EQ(files(), (std::set<std::string>{"socket", "socket.lock"}));
 }
 
 TEST_F(UnixPath, N8_AFolderThatDoesNotExistIsAnErrorOfBind) {

@@ -35,9 +35,10 @@ struct ListenOptions {
   /// socket is dead if it refuses a connection. No other file is removed, and no symbolic link. A
   /// Listener removes its own path in the same way when it closes; a Socket leaves it.
   ///
-  /// A file PATH.lock exists meanwhile. So if several programs start at once, one gets the path and
-  /// the others get address_in_use. Two sockets look dead and are not: on macOS and BSD one with a
-  /// full backlog; everywhere one whose program, without this lock, has not called listen(2) yet.
+  /// A file PATH.detent-lock exists meanwhile. So if several programs start at once, one gets the
+  /// path and the others get address_in_use. Two sockets look dead and are not: on macOS and BSD
+  /// one with a full backlog; everywhere one whose program, without this lock, has not called
+  /// listen(2) yet.
   bool remove_dead_path = true;
 };
 
