@@ -24,11 +24,18 @@ inline constexpr bool kSignalsAreDelayed = false;
 inline void let_handlers_run() { ::poll(nullptr, 0, 0); }
 
 /// Sends a value with a signal to the calling thread. It has been handled when this returns, unless
-/// this thread blocks it.
+/// this thread blocks it. All processes of a user share one limit of the signals that wait, so this
+/// waits while others have used it up.
 inline void queue_to_this_thread(int signal, int value) {
   sigval with = {};
   with.sival_int = value;
-  ASSERT_EQ(::pthread_sigqueue(::pthread_self(), signal, with), 0);
+  const auto at_most_until = std::chrono::steady_clock::now() + kPatience;
+  int error = ::pthread_sigqueue(::pthread_self(), signal, with);
+  while (error == EAGAIN && std::chrono::steady_clock::now() < at_most_until) {
+    std::this_thread::yield();
+    error = ::pthread_sigqueue(::pthread_self(), signal, with);
+  }
+  ASSERT_EQ(error, 0);
   let_handlers_run();
 }
 
